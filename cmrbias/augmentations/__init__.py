@@ -1,0 +1,1 @@
+"""Augmentations, one file each; every draw is a function of its key."""

@@ -1,0 +1,1 @@
+"""Cohorts: the format on disk, splits, preparation, readers and the phantom."""

@@ -1,0 +1,1 @@
+"""Synthetic short-axis cine with known anatomy and known bias."""

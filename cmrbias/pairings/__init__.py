@@ -1,0 +1,1 @@
+"""Which two frames make a positive pair."""
