@@ -1,0 +1,96 @@
+"""Reading single columns of a large CSV file as integer codes and a vocabulary."""
+
+from __future__ import annotations
+
+import csv
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cmrbias.errors import CmrbiasError, unknown
+
+
+@dataclass(frozen=True)
+class Column:
+    """A factorised column: 4 bytes a row, and the bytes of each distinct value once.
+
+    Attributes:
+        codes: (N,) int32 into the sorted vocabulary, -1 for empty cells.
+        joined: the vocabulary joined by NUL characters: a list of a million ``str`` takes 69 MB.
+    """
+
+    codes: np.ndarray
+    joined: str
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The distinct non-empty values, sorted."""
+        return self.joined.split("\0") if self.joined else []
+
+
+class Csv:
+    """A CSV file (``utf-8-sig``) with a header line, of which one reads some columns at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                self.header = next(csv.reader(file), [])
+            with path.open("rb") as file:
+                self._quoted = any(b'"' in block for block in iter(lambda: file.read(1 << 20), b""))
+        except (FileNotFoundError, UnicodeDecodeError, csv.Error) as error:
+            raise CmrbiasError(f"{path}: cannot be read as a UTF-8 table: {_reason(error)}") from None
+        if len(set(self.header)) != len(self.header):
+            twice = sorted({name for name in self.header if self.header.count(name) > 1})
+            raise CmrbiasError(f"{path}: column {twice[0]!r} is there twice")
+
+    def factorise(self, names: Sequence[str]) -> list[Column]:
+        """Reads columns in one pass.
+
+        Raises:
+            CmrbiasError: there is no such column, or a line has another number of cells.
+        """
+        for name in names:
+            if name not in self.header:
+                raise CmrbiasError(f"{self.path}: {unknown('column', name, self.header)}")
+        width = len(self.header)
+        wanted = [(self.header.index(name), array("i"), {"": -1}) for name in names]
+        try:
+            for number, cells in enumerate(self._rows(), start=2):
+                if len(cells) != width:
+                    raise CmrbiasError(f"{self.path}: row {number}: expected {width} cells, got {len(cells)}")
+                for position, codes, book in wanted:
+                    codes.append(book.setdefault(cells[position], len(book) - 1))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise CmrbiasError(f"{self.path}: cannot be read as a UTF-8 table: {_reason(error)}") from None
+        return [_sorted(codes, book) for _, codes, book in wanted]
+
+    def _rows(self) -> Iterator[list[str]]:
+        """Yields the cells of each line below the header; without quotes splitting is 3 x faster."""
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            if self._quoted:
+                rows = csv.reader(file)
+                next(rows)
+                yield from (cells for cells in rows if cells)
+            else:
+                next(file)
+                for line in file:
+                    cells = line.rstrip("\r\n").split(",")
+                    if cells != [""]:
+                        yield cells
+
+
+def _sorted(codes: array[int], book: dict[str, int]) -> Column:
+    """Renumbers codes of first appearance by the values' sorted order."""
+    del book[""]
+    vocabulary = sorted(book)
+    rank = np.full(len(vocabulary) + 1, -1, dtype=np.int32)  # the last is found by code -1
+    rank[[book[value] for value in vocabulary]] = np.arange(len(vocabulary), dtype=np.int32)
+    return Column(rank[np.array(codes, dtype=np.int32)], "\0".join(vocabulary))
+
+
+def _reason(error: Exception) -> str:
+    return "no such file" if isinstance(error, FileNotFoundError) else str(error)
