@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -15,15 +15,20 @@ from torch import Tensor, nn
 
 from cmrbias import draws
 from cmrbias.cohorts.case import Case, Reader, SourceError
-from cmrbias.distributed import gather, world
+from cmrbias.distributed import gather, shared_permutation, world
 from cmrbias.errors import CmrbiasError
 from cmrbias.hookspecs import hookimpl
 from cmrbias.options import NoOptions, option, options
 
+if TYPE_CHECKING:
+    from cmrbias.cohorts.format import Cohort
+    from cmrbias.plugins import Plugins
+
 __all__ = [
-    "ONE_VIEW", "TWO_VIEWS", "Augmentation", "Backbone", "Batch", "Case", "CmrbiasError", "Method",
-    "NoOptions", "Pairing", "Params", "Reader", "Recipe", "SourceError", "Table", "Task", "View",
-    "decay_groups", "draws", "gather", "hookimpl", "option", "options", "world",
+    "ONE_VIEW", "TWO_VIEWS", "Augmentation", "Backbone", "Batch", "Case", "CmrbiasError",
+    "Method", "NoOptions", "Pairing", "Params", "Reader", "Recipe", "Setup",
+    "SourceError", "Table", "Task", "View", "decay_groups", "draws", "gather", "hookimpl",
+    "option", "options", "shared_permutation", "world",
 ]  # fmt: skip
 
 Params = dict[str, Tensor]
@@ -199,16 +204,35 @@ class Pairing:
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class Setup:
+    """What a task is built from: the same for a new run and for its resumption.
+
+    ``options`` is an instance of the task's ``Options``; ``plugins`` gives the registries.
+    """
+
+    cohort: Cohort
+    plugins: Plugins
+    options: Any
+    recipe: Recipe
+    seed: int
+    device: torch.device
+    precision: str  # fp32 or bf16
+
+
 class Task:
     """What the one training loop trains.
 
     Attributes:
-        module: holds all parameters and buffers; the loop calls ``module(...)`` only through ``step``.
+        module: holds all parameters and buffers, and moves to the setup's device in ``__init__``;
+            ``step`` calls it, never a method beside its ``forward``.
     """
 
     Options: ClassVar[type] = NoOptions
-    recipes: ClassVar[Mapping[str, Recipe]] = {}
     module: nn.Module
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
 
     def __len__(self) -> int:
         """Returns the number of training rows, from which the loop draws batches."""
@@ -231,6 +255,13 @@ class Task:
 
     def validate(self, epoch: int) -> dict[str, float]:
         """Returns metrics at the end of an epoch (epoch 0: before training)."""
+        return {}
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Returns what a checkpoint holds beside ``module`` and the optimisers.
+
+        ``backbone`` (a state dict), ``backbone_name`` and ``stride`` let ``--weights`` take the run.
+        """
         return {}
 
 

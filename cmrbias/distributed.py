@@ -28,7 +28,19 @@ def gather(x: Tensor, gradient: bool = True) -> Tensor:
     if world()[1] == 1:
         return x
     if gradient and x.requires_grad:
-        return torch.cat(all_gather(x))
+        return torch.cat(all_gather(x))  # type: ignore[no-untyped-call]
+    x = x.detach().contiguous()  # else the parts would have its strides, and receive its bytes
     parts = [torch.empty_like(x) for _ in range(world()[1])]
-    dist.all_gather(parts, x.detach().contiguous())
+    dist.all_gather(parts, x)
     return torch.cat(parts)
+
+
+def shared_permutation(count: int, device: torch.device) -> Tensor:
+    """Returns a random permutation of ``range(count)``, (count,) int64, the same on every rank.
+
+    Drawn from torch's CPU generator (rank 0's), so that it is the same on every device.
+    """
+    order = torch.randperm(count).to(device)
+    if world()[1] > 1:
+        dist.broadcast(order, src=0)
+    return order

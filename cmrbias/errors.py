@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class CmrbiasError(Exception):
@@ -23,10 +23,15 @@ class MissingExtra(CmrbiasError):
         )
 
 
-def unknown(kind: str, name: str, valid: Iterable[str]) -> CmrbiasError:
-    """Returns the error for a name that does not exist: nearest valid names first, then all of them."""
+def unknown(
+    kind: str, name: str, valid: Iterable[str], details: Mapping[str, str] | None = None
+) -> CmrbiasError:
+    """Returns the error for a name that does not exist: nearest valid names first, then all of them.
+
+    ``details`` adds a few words to each name in the full list.
+    """
     names = sorted(valid)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    known = ", ".join(names) if names else "none is installed"
+    known = ", ".join(f"{n} ({details[n]})" if details else n for n in names) or "none is installed"
     return CmrbiasError(f"unknown {kind} {name!r}: {hint}(known: {known})")

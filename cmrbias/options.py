@@ -98,7 +98,7 @@ def build(cls: type[T], values: Mapping[str, Any], owner: str) -> T:
     for given, value in values.items():
         name = given.replace("-", "_")
         if name not in fields:
-            raise CmrbiasError(f"{owner}: {unknown('option', given, _listing(cls))}")
+            raise CmrbiasError(f"{owner}: {_unknown(cls, given)}")
         kwargs[name] = _checked(value, hints[name], fields[name], f"{owner}: option {given!r}")
     missing = [n for n, f in fields.items() if n not in kwargs and _required(f)]
     if missing:
@@ -131,10 +131,11 @@ def type_name(hint: Any) -> str:
     return getattr(hint, "__name__", str(hint)).lower()
 
 
-def _listing(cls: type) -> list[str]:
-    return [
-        f"{o.name} ({o.type}, {'required' if o.required else f'default {o.default}'})" for o in describe(cls)
-    ]
+def _unknown(cls: type, name: str) -> CmrbiasError:
+    details = {
+        o.name: f"{o.type}, " + ("required" if o.required else f"default {o.default}") for o in describe(cls)
+    }
+    return unknown("option", name, details, details)
 
 
 def _required(f: dataclasses.Field[Any]) -> bool:

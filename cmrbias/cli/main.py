@@ -91,7 +91,7 @@ def make_cli(plugins: Callable[[], Plugins] = plugin_manager) -> Root:
         """Does a cardiac-MR classifier look at the heart, and does contrastive self-supervision help?"""
         ctx.obj = cache(plugins)
 
-    return cmrbias  # type: ignore[return-value]
+    return cmrbias
 
 
 def _origins(entry_points: list[importlib.metadata.EntryPoint]) -> str:

@@ -1,0 +1,263 @@
+"""The one door to the kernels of ``cmrbias._C``: checks, registration with torch, plain references.
+
+Each operator is registered with ``torch.library``, so autograd and ``torch.compile`` know it, and has a
+reference in plain torch beside it: the tests' oracle, and what runs (after one warning) where the
+extension, or its CUDA half, was not built. A new operator is one more section of this file.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import Any, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cmrbias.errors import CmrbiasError, unknown
+
+try:
+    from cmrbias import _C
+except ImportError as error:
+    _C = None  # type: ignore[assignment]
+    _WHY_MISSING = str(error)
+
+Fill = Literal["donor", "mean", "inpaint"]
+FLOATS = (torch.float32, torch.float64, torch.bfloat16)
+
+_library = torch.library.Library("cmrbias", "DEF")
+
+
+# --- what all operators share ---------------------------------------------------------------------
+
+
+def _expect(name: str, expected: str, got: object, right: bool) -> None:
+    if not right:
+        raise CmrbiasError(f"{name}: expected {expected}, got {got}")
+
+
+def _has_kernel(device: torch.device) -> bool:
+    """Returns whether the extension runs on a device; warns once where it should but does not."""
+    if _C is not None and (device.type == "cpu" or (device.type == "cuda" and _C.has_cuda)):
+        return True
+    if device.type in ("cpu", "cuda"):
+        _warn_slow(
+            f"was built without CUDA ({device.type} tensors)"
+            if _C is not None
+            else f"is missing: {_WHY_MISSING}"
+        )
+    return False
+
+
+@functools.cache
+def _warn_slow(reason: str) -> None:
+    warnings.warn(
+        f"the extension cmrbias._C {reason}; plain torch does its work, several times slower: "
+        "reinstall cmrbias from its sources to build it",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+
+
+# --- background_swap ------------------------------------------------------------------------------
+
+
+def background_swap(images: Tensor, masks: Tensor, donors: Tensor, fill: Fill = "inpaint") -> Tensor:
+    """Returns each case's heart before the background of another case of the batch.
+
+    Inside its mask a case keeps its own pixels. Outside, it gets those of the same frame of its donor,
+    selected, never blended: a NaN stays where it is. What takes the place of the donor's own heart:
+
+    - ``donor``: nothing, the donor's heart shows (the paper's code);
+    - ``mean``: the mean of that frame's pixels outside the donor's mask, summed in float64; 0 if there
+      are none;
+    - ``inpaint``: a smooth fill from the pixels outside the donor's mask, the push-pull pyramid of
+      Gortler et al., "The Lumigraph" (SIGGRAPH 1996, section 3.4.2) with weights 0 and 1: cells of 2 x 2
+      are averaged over what is known until one cell is left, then unknown cells are read off the
+      next coarser level bilinearly; 0 if nothing is known. ``_inpaint`` below is the definition.
+
+    The result is linear in the images, and so is the gradient, which reaches a case as recipient and as
+    donor. The same bits come out for any number of threads, on CPU and CUDA alike.
+
+    Args:
+        images: (N, C, H, W) float32, float64 or bfloat16, C the frames of a case. bfloat16 is computed
+            in float32.
+        masks: (N, C, H, W), or (N, 1, H, W) for all frames, bool or uint8, non-zero = heart.
+        donors: (N,) int64, rows of the batch; a row may be its own donor.
+        fill: see above.
+
+    Raises:
+        CmrbiasError: a shape, dtype, device or name is not as above, or (CPU tensors, outside
+            ``torch.compile``) a donor is no row of the batch. Elsewhere donors are clamped.
+
+    Source: Xiao et al. 2020 ("Noise or Signal", mixed-rand), as in Nakashima et al. 2023 ("Rand").
+    """
+    _check_swap(images, masks, donors, fill)
+    if not _has_kernel(images.device):
+        return background_swap_reference(images, masks, donors, fill)
+    return torch.ops.cmrbias.background_swap(images, masks, donors, fill)  # type: ignore[no-any-return]
+
+
+def background_residual(masks: Tensor, donors: Tensor) -> Tensor:
+    """Returns the share of a swapped frame's pixels where its donor's heart lies outside its own.
+
+    There the donor's heart shows with ``fill="donor"``, and is filled with the other two.
+
+    Args:
+        masks: (N, C, H, W) bool or uint8, non-zero = heart.
+        donors: (N,) int64, rows of the batch.
+
+    Returns:
+        (N, C) float32 in [0, 1].
+
+    Raises:
+        CmrbiasError: a shape, dtype or donor is not as above.
+    """
+    _check_masks(masks)
+    _check_donors(donors, masks)
+    heart = masks != 0
+    return (~heart & heart[donors]).float().mean((2, 3))
+
+
+def background_swap_reference(
+    images: Tensor, masks: Tensor, donors: Tensor, fill: Fill = "inpaint"
+) -> Tensor:
+    """Returns what ``background_swap`` does, in plain torch."""
+    heart = masks != 0
+    known = ~heart.expand_as(images)
+    real = images.float() if images.dtype == torch.bfloat16 else images
+    background = images
+    if fill == "mean":
+        total = torch.where(known, images, 0).double().sum((2, 3), keepdim=True)
+        mean = total / known.sum((2, 3), keepdim=True).clamp(min=1)
+        background = torch.where(known, images, mean.to(images.dtype))
+    elif fill == "inpaint":
+        background = torch.where(known, images, _inpaint(real, known).to(images.dtype))
+    return torch.where(heart, images, background[donors.clamp(0, len(images) - 1)])
+
+
+def _inpaint(values: Tensor, known: Tensor) -> Tensor:
+    """Returns values (N, C, H, W) with the unknown ones filled by push-pull, recursively."""
+    values = torch.where(known, values, 0)
+    height, width = values.shape[2:]
+    even = (0, width % 2, 0, height % 2)
+    parts, counts = F.pad(values, even), F.pad(known.to(values.dtype), even)
+    total, count = (
+        p[..., ::2, ::2] + p[..., ::2, 1::2] + p[..., 1::2, ::2] + p[..., 1::2, 1::2] for p in (parts, counts)
+    )
+    coarse, found = total / count.clamp(min=1), count > 0
+    if coarse.shape[2:] != (1, 1):
+        coarse = _inpaint(coarse, found)
+    return torch.where(known, values, _double(_double(coarse, 2, height), 3, width))
+
+
+def _double(coarse: Tensor, dim: int, length: int) -> Tensor:
+    """Returns a dimension at twice the sampling, ``length`` long: 3/4 of the nearer cell, 1/4 of the next."""
+    fine = torch.arange(length, device=coarse.device)
+    nearer = fine // 2
+    following = (nearer + 2 * (fine % 2) - 1).clamp(0, coarse.shape[dim] - 1)
+    return 0.75 * coarse.index_select(dim, nearer) + 0.25 * coarse.index_select(dim, following)
+
+
+def _check_swap(images: Tensor, masks: Tensor, donors: Tensor, fill: str) -> None:
+    if fill not in get_args(Fill):
+        raise unknown("fill", fill, get_args(Fill))
+    _expect("images", "4 dimensions (N, C, H, W)", tuple(images.shape), images.ndim == 4)
+    _expect("images", "float32, float64 or bfloat16", images.dtype, images.dtype in FLOATS)
+    _check_masks(masks)
+    n, c, h, w = images.shape
+    _expect(
+        "masks",
+        f"({n}, {c}, {h}, {w}) or ({n}, 1, {h}, {w}) as the images",
+        tuple(masks.shape),
+        masks.shape == images.shape or masks.shape == (n, 1, h, w),
+    )
+    _expect("masks", f"the images' device {images.device}", masks.device, masks.device == images.device)
+    _expect(
+        "images", "fewer than 2^31 pixels a frame and 2^31 frames", (n * c, h * w), max(n * c, h * w) < 2**31
+    )
+    _check_donors(donors, masks)
+
+
+def _check_masks(masks: Tensor) -> None:
+    _expect("masks", "4 dimensions (N, C, H, W)", tuple(masks.shape), masks.ndim == 4)
+    _expect(
+        "masks", "bool or uint8 (non-zero = heart)", masks.dtype, masks.dtype in (torch.bool, torch.uint8)
+    )
+
+
+def _check_donors(donors: Tensor, masks: Tensor) -> None:
+    n = masks.shape[0]
+    _expect("donors", f"shape ({n},), one row of the batch a case", tuple(donors.shape), donors.shape == (n,))
+    _expect("donors", "int64", donors.dtype, donors.dtype == torch.int64)
+    _expect("donors", f"the masks' device {masks.device}", donors.device, donors.device == masks.device)
+    if torch.compiler.is_compiling() or donors.device.type != "cpu":
+        return  # looking at values would break the graph, or wait for the GPU
+    wrong = ((donors < 0) | (donors >= n)).nonzero()
+    if len(wrong):
+        row = int(wrong[0])
+        raise CmrbiasError(
+            f"donors[{row}]: expected a row of the batch, 0 to {n - 1}, got {int(donors[row])}"
+        )
+
+
+def _launch_swap(kernel: str, values: Tensor, masks: Tensor, donors: Tensor, fill: str) -> Tensor:
+    """Runs a kernel over images, or over gradients of the result, and returns what it wrote."""
+    values = values.contiguous()
+    output = torch.empty_like(values)
+    if values.numel() == 0:
+        return output
+    n, c, h, w = values.shape
+    labels = masks.contiguous().view(torch.uint8)
+    donors = donors.clamp(0, n - 1)  # the kernel trusts them
+    in_order, order = donors.sort(stable=True)
+    starts = torch.searchsorted(in_order, torch.arange(n + 1, device=donors.device))
+    swap = _C.Swap(
+        type=getattr(_C.Type, str(values.dtype).removeprefix("torch.")),
+        fill=getattr(_C.Fill, fill),
+        cases=n,
+        frames=c,
+        mask_frames=masks.shape[1],
+        height=h,
+        width=w,
+        input=values.data_ptr(),
+        masks=labels.data_ptr(),
+        donors=donors.data_ptr(),
+        order=order.data_ptr(),
+        starts=starts.data_ptr(),
+        output=output.data_ptr(),
+    )
+    if values.device.type == "cuda":
+        scratch = values.new_empty(n * c * swap.scratch_bytes, dtype=torch.uint8)
+        with torch.cuda.device(values.device):
+            stream = torch.cuda.current_stream().cuda_stream
+            getattr(_C, f"{kernel}_cuda")(swap, scratch.data_ptr(), stream)
+    else:
+        getattr(_C, f"{kernel}_cpu")(swap)
+    return output
+
+
+def _swap_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, str], output: Tensor) -> None:
+    ctx.save_for_backward(inputs[1], inputs[2])
+    ctx.fill = inputs[3]
+
+
+def _register_swap(kernel: str, transposed: str) -> None:
+    """Registers one of the two linear maps, each of which is the other's gradient."""
+    _library.define(f"{kernel}(Tensor values, Tensor masks, Tensor donors, str fill) -> Tensor")
+    for key in ("CPU", "CUDA"):
+        _library.impl(kernel, functools.partial(_launch_swap, kernel), key)
+    torch.library.register_fake(
+        f"cmrbias::{kernel}", lambda values, *_: values.new_empty(values.shape), lib=_library
+    )
+
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        masks, donors = ctx.saved_tensors
+        return getattr(torch.ops.cmrbias, transposed)(gradient, masks, donors, ctx.fill), None, None, None
+
+    torch.library.register_autograd(f"cmrbias::{kernel}", backward, setup_context=_swap_context, lib=_library)
+
+
+_register_swap("background_swap", "background_swap_backward")
+_register_swap("background_swap_backward", "background_swap")

@@ -1,0 +1,65 @@
+"""A checkpoint: weights and all state, the same bytes for the same training.
+
+``torch.save`` writes what it is given, so what it is given is made canonical first: pickle notes
+which objects are one and the same, and a state that was loaded shares other objects than one that
+was not.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cmrbias.errors import CmrbiasError
+from cmrbias.files import write_atomically
+
+VERSION = 1
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Writes a checkpoint atomically; through an open file, since torch puts a path's name into it."""
+    content = canonical({"cmrbias_checkpoint": VERSION, **state})
+    write_atomically(path, lambda file: torch.save(content, file))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Reads a checkpoint with ``weights_only=True``, onto the CPU.
+
+    Raises:
+        CmrbiasError: there is none, it is damaged, or it is not one of ours.
+    """
+    if not path.is_file():
+        raise CmrbiasError(f"{path}: no checkpoint here: expected a run's last.pt")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many types for a damaged file
+        raise CmrbiasError(f"{path}: not a readable checkpoint: {_first_line(error)}") from None
+    if not isinstance(state, dict) or "cmrbias_checkpoint" not in state:
+        raise CmrbiasError(f"{path}: expected a cmrbias checkpoint, found another torch file")
+    if state["cmrbias_checkpoint"] != VERSION:
+        raise CmrbiasError(
+            f"{path}: checkpoint version {state['cmrbias_checkpoint']}, this cmrbias reads {VERSION}: "
+            "install the version that wrote it (run.json says which)"
+        )
+    return state
+
+
+def canonical(value: Any) -> Any:
+    """Returns ``value`` rebuilt so that equal values pickle to equal bytes."""
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, dict):
+        return {canonical(k): canonical(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(v) for v in value]
+    if isinstance(value, str):
+        return sys.intern(str(value))
+    return value
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().split("\n") or [""])[0][:200] or type(error).__name__

@@ -1,0 +1,232 @@
+"""The one training loop: any task, checkpoints, exact resume, interruption at a step's boundary."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cmrbias import draws
+from cmrbias.api import Recipe, Task
+from cmrbias.errors import CmrbiasError
+from cmrbias.training import checkpoint
+from cmrbias.training.loggers import Loggers
+from cmrbias.training.precision import autocast
+from cmrbias.training.progress import Progress
+from cmrbias.training.run import Run
+from cmrbias.training.schedule import learning_rate
+
+
+@dataclass
+class Position:
+    """Where a training stands, and what it has summed up in the epoch so far."""
+
+    epoch: int = 0  # epochs that are done
+    step: int = 0  # optimiser steps done in the epoch
+    sums: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a call of ``train`` ended."""
+
+    interrupted: bool
+    images: int
+    seconds: float
+
+
+class Loop:
+    """Trains a task by a recipe inside a run.
+
+    Args:
+        task: what is trained; its module must be on ``device`` already.
+        recipe: ``batch`` rows an optimiser step, in ``accumulate`` equal parts.
+        run: where checkpoints and the log go.
+        seed: of everything random.
+        precision: ``fp32`` or ``bf16``.
+
+    Raises:
+        CmrbiasError: the batch does not fit the rows or the parts.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        recipe: Recipe,
+        run: Run,
+        *,
+        seed: int,
+        precision: str,
+        device: torch.device,
+        loggers: Loggers,
+        accumulate: int = 1,
+    ) -> None:
+        if len(task) < recipe.batch:
+            raise CmrbiasError(
+                f"{len(task)} training rows are fewer than the batch of {recipe.batch}: "
+                f"use --batch {len(task)} or less"
+            )
+        if recipe.batch % accumulate or recipe.batch // accumulate < 2:
+            raise CmrbiasError(
+                f"--accumulate {accumulate}: expected a divisor of the batch of {recipe.batch} "
+                "that leaves parts of at least 2"
+            )
+        self.task, self.recipe, self.run = task, recipe, run
+        self.seed, self.precision, self.device = seed, precision, device
+        self.loggers, self.accumulate = loggers, accumulate
+        self.steps_per_epoch = len(task) // recipe.batch
+        self.optimisers = task.optimisers(recipe)
+        self.position = Position()
+
+    def restore(self) -> None:
+        """Goes back to the run's checkpoint, and cuts the log back to it.
+
+        A run that was killed before its first checkpoint starts anew.
+
+        Raises:
+            CmrbiasError: the checkpoint is damaged or of another task or network.
+        """
+        if not self.run.last.exists():
+            self.run.cut_back(-1)
+            return
+        state = checkpoint.load(self.run.last)
+        try:
+            self.task.module.load_state_dict(state["module"])
+            for name, optimiser in self.optimisers.items():
+                optimiser.load_state_dict(state["optimisers"][name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).split("\n")[0]
+            raise CmrbiasError(
+                f"{self.run.last}: does not fit the network that run.json describes: {reason}"
+            ) from None
+        self.position = Position(state["epoch"], state["step"], dict(state["sums"]))
+        self.run.cut_back(self.position.epoch)
+
+    def train(self) -> Ended:
+        """Trains to the recipe's last epoch, or to Ctrl-C, which ends at the next step's boundary."""
+        started, images, error = time.perf_counter(), 0, None
+        at = self.position
+        done = at.epoch * self.steps_per_epoch + at.step
+        self.progress = Progress(self.recipe.epochs, self.steps_per_epoch, done)
+        self.loggers.call("on_run_start", run=self.run)
+        try:
+            with _interrupt() as interrupted:
+                if not self.run.log:
+                    self._end_epoch(0, self.task.validate(0))
+                while self.position.epoch < self.recipe.epochs and not interrupted.is_set():
+                    images += self._epoch(interrupted)
+                if self.position.step:
+                    self._save()
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self.progress.close()
+            self.loggers.call("on_run_end", run=self.run, error=error)
+        stopped = self.position.epoch < self.recipe.epochs
+        return Ended(stopped, images, time.perf_counter() - started)
+
+    def _epoch(self, interrupted: threading.Event) -> int:
+        """Trains the rest of the epoch; returns how many rows it took."""
+        at, recipe = self.position, self.recipe
+        order = draws.permutation(self.seed, at.epoch, len(self.task))
+        self.task.module.train()
+        first = at.step
+        while at.step < self.steps_per_epoch:
+            rows = order[at.step * recipe.batch : (at.step + 1) * recipe.batch]
+            self._step(rows)
+            at.step += 1
+            self.progress.step(at.epoch, at.step, len(rows), self._loss() / at.step)
+            if interrupted.is_set() and at.step < self.steps_per_epoch:
+                return (at.step - first) * recipe.batch
+        means = {name: total / at.step for name, total in at.sums.items()}
+        self.position = Position(at.epoch + 1)
+        self._end_epoch(at.epoch + 1, means | self.task.validate(at.epoch + 1))
+        return (at.step - first) * recipe.batch
+
+    def _step(self, rows: Tensor) -> None:
+        """One optimiser step over ``rows`` (batch,) int64, in ``accumulate`` parts."""
+        at = self.position
+        step = at.epoch * self.steps_per_epoch + at.step
+        total = self.recipe.epochs * self.steps_per_epoch
+        rate = learning_rate(self.recipe, step, self.steps_per_epoch)
+        for optimiser in self.optimisers.values():
+            optimiser.zero_grad(set_to_none=True)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+        for number, part in enumerate(rows.chunk(self.accumulate)):
+            # any draw inside a method is a function of the seed and the step: nothing to store
+            torch.manual_seed(int(draws.keys(self.seed, step, torch.tensor([number]), 0)) & (2**63 - 1))
+            batch = self.task.load(part, at.epoch)
+            with autocast(self.precision, self.device):
+                values = self.task.step(batch, step / total)
+            self._backward(values)
+            for name, value in values.items():
+                at.sums[name] = at.sums.get(name, 0.0) + float(value.detach()) / self.accumulate
+        for optimiser in self.optimisers.values():
+            optimiser.step()
+        self.task.after_step((step + 1) / total)
+
+    def _loss(self) -> float:
+        return sum(self.position.sums[name] for name in self.optimisers)
+
+    def _backward(self, values: dict[str, Tensor]) -> None:
+        for name, optimiser in self.optimisers.items():
+            loss = values[name] / self.accumulate
+            if not torch.isfinite(loss):
+                raise CmrbiasError(
+                    f"epoch {self.position.epoch + 1}, step {self.position.step + 1}: the {name} is "
+                    f"{float(loss)}: lower --lr, or use --precision fp32; {self.run.path}/last.pt holds "
+                    "the last good epoch"
+                )
+            if len(self.optimisers) == 1:
+                loss.backward()  # type: ignore[no-untyped-call]
+            else:  # each optimiser's loss reaches its own parameters only (adversarial tasks)
+                own = [p for group in optimiser.param_groups for p in group["params"]]
+                loss.backward(inputs=own)  # type: ignore[no-untyped-call]
+
+    def _end_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Writes the log's line, then the checkpoint: a line too many is cut back on resume."""
+        self.run.add({"epoch": epoch, **metrics})
+        self._save()
+        self.progress.epoch(epoch, metrics)
+        self.loggers.call("on_epoch_end", run=self.run, epoch=epoch, metrics=dict(metrics))
+
+    def _save(self) -> None:
+        at = self.position
+        state: dict[str, Any] = {
+            **self.task.checkpoint(),
+            "module": self.task.module.state_dict(),
+            "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
+            "epoch": at.epoch,
+            "step": at.step,
+            "sums": at.sums,
+        }
+        checkpoint.save(self.run.last, state)
+
+
+@contextmanager
+def _interrupt() -> Iterator[threading.Event]:
+    """Within, the first Ctrl-C sets the event instead of raising; a second one raises."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def handle(number: int, frame: object) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,49 @@
+"""Signs of life other than the loss: are embeddings spread out, and do neighbours share a label?"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def embedding_std(embeddings: Tensor) -> float:
+    """Returns the mean over dimensions of the SD of normalised embeddings (N, D), times sqrt(D).
+
+    1 for directions spread evenly over the sphere, 0 for a collapsed encoder (Chen and He 2021).
+    """
+    directions = F.normalize(embeddings.double(), dim=1)
+    return float(directions.std(0, unbiased=False).mean() * directions.shape[1] ** 0.5)
+
+
+def knn_accuracy(embeddings: Tensor, labels: np.ndarray, patients: np.ndarray, k: int = 5) -> float:
+    """Returns the accuracy of a leave-one-patient-out k-nearest-neighbour vote by cosine similarity.
+
+    Args:
+        embeddings: (N, D).
+        labels: (N,) int codes; rows with -1 take no part.
+        patients: (N,) int codes: a row's own patient is never its neighbour.
+        k: neighbours; ties between classes go to the class whose neighbours are nearer in sum.
+
+    Returns:
+        The share of rows, of those that have neighbours, whose vote is their label; NaN if none has.
+    """
+    known = torch.as_tensor(labels >= 0)
+    directions = F.normalize(embeddings[known].double(), dim=1)
+    label = torch.as_tensor(labels)[known]
+    patient = torch.as_tensor(patients)[known]
+    if len(label) == 0:
+        return float("nan")
+    similarity = directions @ directions.T
+    similarity[patient[:, None] == patient[None, :]] = -torch.inf
+    nearest, column = similarity.topk(min(k, len(label)), dim=1)
+    usable = nearest > -torch.inf
+    # one vote a neighbour; the similarity (in [-1, 1]) only breaks ties
+    weight = torch.where(usable, 1.0 + nearest / (4.0 * k), 0.0)
+    votes = torch.zeros(len(label), int(label.max()) + 1, dtype=torch.float64)
+    votes.scatter_add_(1, label[column], weight)
+    voted = usable.any(1)
+    if not voted.any():
+        return float("nan")
+    return float((votes.argmax(1) == label)[voted].double().mean())

@@ -1,0 +1,294 @@
+"""Pretraining end to end, through the command: runs, resume to the byte, interruption, wrong input."""
+
+from __future__ import annotations
+
+import json
+import signal
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from cmrbias import hookimpl
+from cmrbias.cli.main import make_cli
+from cmrbias.methods.moco import MoCo
+from cmrbias.plugins import Origin, Plugins, plugin_manager
+
+FAST = ["--backbone", "resnet18", "--image-size", "32", "--batch", "4", "--threads", "1"]
+OPTIONS = {"moco": ["-o", "queue=8"], "simclr": [], "byol": []}
+
+
+def plugins_with(**hooks: Callable[..., Any]) -> Plugins:
+    """The built-ins and one plugin of the given hooks."""
+    plugins, module = plugin_manager([]), types.ModuleType("a_plugin")
+    for name, function in hooks.items():
+        setattr(module, name, hookimpl(function))
+    plugins.add(module, Origin("a-plugin", "dist-a", "2.0"))
+    return plugins
+
+
+def pretrain(*arguments: str | Path, plugins: Plugins | None = None, method: str = "moco") -> Result:
+    """Runs ``cmrbias pretrain`` in this process, with fast settings unless it resumes."""
+    given = [str(a) for a in arguments]
+    if "--resume" not in given:
+        given = ["--method", method, *FAST, *OPTIONS.get(method, []), *given]
+    return CliRunner().invoke(make_cli(lambda: plugins or plugin_manager([])), ["pretrain", *given])
+
+
+def ok(result: Result) -> Result:
+    assert result.exit_code == 0, result.output + str(result.exception)
+    return result
+
+
+def log(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+class Stopping(MoCo):
+    """MoCo that raises a signal or an error in its n-th forward pass."""
+
+    left: int | None = None
+    act: Callable[[], object]
+
+    def forward(self, views: Any, batch: Any) -> torch.Tensor:
+        if Stopping.left is not None:
+            Stopping.left -= 1
+            if Stopping.left == 0:
+                Stopping.act()
+        return super().forward(views, batch)
+
+
+def stopping_after(count: int | None, act: Callable[[], object] = lambda: None) -> Plugins:
+    Stopping.left, Stopping.act = count, staticmethod(act)  # type: ignore[assignment]
+    return plugins_with(register_methods=lambda register: register("stopping", Stopping))
+
+
+@pytest.mark.parametrize("method", ["moco", "simclr", "byol"])
+def test_a_run_holds_what_is_promised(method: str, small_cohort: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = ok(pretrain("--cohort", small_cohort, "--out", run, "--epochs", "2", method=method))
+    assert f"wrote {run}" in result.output
+    assert "next: " in result.output
+    lines = log(run)
+    assert [line["epoch"] for line in lines] == [0, 1, 2]
+    assert {"embedding_std", "knn_accuracy"} <= set(lines[0])
+    assert {"loss", "views_without_heart"} <= set(lines[1])
+    info = json.loads((run / "run.json").read_text())
+    assert info["status"] == "finished"
+    assert len(info["patients_seen"]) == 8
+    assert info["settings"]["options"]["method"] == method
+    assert {"cmrbias", "torch", "numpy", "python"} <= set(info["versions"])
+    state = torch.load(run / "last.pt", weights_only=True)
+    assert state["backbone_name"] == "resnet18"
+    assert state["backbone"]["conv1.weight"].shape == (64, 1, 7, 7)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(
+    small_cohort: Path, tmp_path: Path
+) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        ok(pretrain("--cohort", small_cohort, "--out", tmp_path / name, "--epochs", "1", "--seed", str(seed)))
+    a, b, c = ((tmp_path / name / "last.pt").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("method", ["moco", "simclr", "byol"])
+def test_resume_continues_bit_for_bit(
+    method: str, precision: str, small_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that fails in its second epoch and is resumed ends in the bytes of one that never failed."""
+    arguments = ["--cohort", small_cohort, "--epochs", "2", "--precision", precision]
+    ok(pretrain(*arguments, "--out", tmp_path / "whole", method=method))
+    from cmrbias.training.pretrain import Pretrain
+
+    load, calls = Pretrain.load, []
+
+    def failing(self: Pretrain, rows: torch.Tensor, epoch: int) -> Any:
+        calls.append(epoch)
+        if len(calls) == 7:
+            raise MemoryError("in mid-epoch")
+        return load(self, rows, epoch)
+
+    monkeypatch.setattr(Pretrain, "load", failing)
+    failed = pretrain(*arguments, "--out", tmp_path / "broken", method=method)
+    assert isinstance(failed.exception, MemoryError)
+    monkeypatch.setattr(Pretrain, "load", load)
+    ok(pretrain("--resume", tmp_path / "broken", "--threads", "1"))
+    for name in ("last.pt", "log.jsonl"):
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_ctrl_c_saves_at_the_step_s_boundary_and_resume_goes_on(small_cohort: Path, tmp_path: Path) -> None:
+    arguments = ["--cohort", small_cohort, "--epochs", "2", "-o", "queue=8"]
+    ok(pretrain(*arguments, "--out", tmp_path / "whole", plugins=stopping_after(None), method="stopping"))
+    interrupt = stopping_after(6, lambda: signal.raise_signal(signal.SIGINT))
+    result = ok(pretrain(*arguments, "--out", tmp_path / "cut", plugins=interrupt, method="stopping"))
+    assert f"go on: cmrbias pretrain --resume {tmp_path / 'cut'}" in result.output
+    state = torch.load(tmp_path / "cut" / "last.pt", weights_only=True)
+    assert (state["epoch"], state["step"]) == (1, 2)
+    ok(pretrain("--resume", tmp_path / "cut", "--threads", "1", plugins=stopping_after(None)))
+    for name in ("last.pt", "log.jsonl"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_log_line_without_its_checkpoint_is_cut_back(small_cohort: Path, tmp_path: Path) -> None:
+    ok(pretrain("--cohort", small_cohort, "--out", tmp_path / "run", "--epochs", "1"))
+    before = (tmp_path / "run" / "log.jsonl").read_bytes()
+    (tmp_path / "run" / "log.jsonl").write_bytes(before + b'{"epoch": 2, "loss": 9}\n')
+    ok(pretrain("--resume", tmp_path / "run", "--threads", "1"))
+    assert (tmp_path / "run" / "log.jsonl").read_bytes() == before
+
+
+def test_accumulation_takes_one_step_a_batch(small_cohort: Path, tmp_path: Path) -> None:
+    arguments = ["--cohort", small_cohort, "--epochs", "1", "--batch", "8"]
+    ok(pretrain(*arguments, "--out", tmp_path / "run", "--accumulate", "2", "--optimiser", "adam"))
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert state["optimisers"]["loss"]["state"][0]["step"] == 2  # 16 frames, not 4 parts
+    assert log(tmp_path / "run")[1]["loss"] > 0
+
+
+def test_only_training_patients_are_seen(small_cohort: Path, tmp_path: Path) -> None:
+    seen = []
+
+    def watch(run: Any, epoch: int, metrics: dict[str, float]) -> None:
+        seen.append(epoch)
+
+    from cmrbias.cohorts.format import Cohort
+    from cmrbias.training.frames import Frames
+
+    cohort = Cohort.open(small_cohort)
+    assert set(cohort.column("split")[Frames(cohort).case]) == {"train"}
+    ok(
+        pretrain(
+            "--cohort",
+            small_cohort,
+            "--out",
+            tmp_path / "r",
+            "--epochs",
+            "1",
+            plugins=plugins_with(on_epoch_end=watch),
+        )
+    )
+    assert seen == [0, 1]
+
+
+def test_a_logger_that_raises_is_named_once_and_training_goes_on(small_cohort: Path, tmp_path: Path) -> None:
+    def broken(run: Any, epoch: int, metrics: dict[str, float]) -> None:
+        raise RuntimeError("disk on fire")
+
+    plugins = plugins_with(on_epoch_end=broken)
+    result = ok(pretrain("--cohort", small_cohort, "--out", tmp_path / "r", "--epochs", "2", plugins=plugins))
+    assert result.output.count("disk on fire") == 1
+    assert "a-plugin (dist-a)" in result.output
+
+
+def test_the_last_hook_is_called_always(small_cohort: Path, tmp_path: Path) -> None:
+    ends = []
+    Stopping.left, Stopping.act = 3, staticmethod(lambda: 1 / 0)  # type: ignore[assignment]
+    plugins = plugins_with(
+        register_methods=lambda register: register("stopping", Stopping),
+        on_run_end=lambda run, error: ends.append(type(error)),
+    )
+    result = pretrain("--cohort", small_cohort, "--out", tmp_path / "r", plugins=plugins, method="stopping")
+    assert isinstance(result.exception, ZeroDivisionError)  # a bug keeps its traceback
+    assert ends == [ZeroDivisionError]
+
+
+def test_a_run_whose_plugin_is_missing_says_what_to_install(small_cohort: Path, tmp_path: Path) -> None:
+    arguments = ["--cohort", small_cohort, "--out", tmp_path / "r", "--epochs", "1", "-o", "queue=8"]
+    ok(pretrain(*arguments, plugins=stopping_after(None), method="stopping"))
+    result = pretrain("--resume", tmp_path / "r")
+    assert result.exit_code == 1
+    assert (
+        "method 'stopping' came from dist-a 2.0, which is not installed: pip install dist-a" in result.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--method", "mocoo"], "unknown method 'mocoo': did you mean 'moco'"),
+        (["-o", "queu=3"], "unknown option 'queu': did you mean 'queue'"),
+        (["-o", "queue=many"], "option 'queue': expected int, got 'many'"),
+        (["-o", "queue"], "-o: expected KEY=VALUE, got 'queue'"),
+        (["--backbone", "resnet19"], "unknown backbone 'resnet19': did you mean 'resnet18'"),
+        (["--recipe", "papers"], "unknown recipe of method 'moco' 'papers': did you mean 'paper'"),
+        (["--pairs", "same-study"], "unknown pairing 'same-study': did you mean 'same-case'"),
+        (["--augment", "crop,flipp"], "unknown augmentation 'flipp': did you mean 'flip'"),
+        (["--augment-option", "crop.size=3"], "augmentation 'crop': unknown option 'size'"),
+        (["--augment-option", "swap.fill=mean"], "expected NAME.KEY=VALUE with a NAME in use"),
+        (["--batch", "17"], "16 training rows are fewer than the batch of 17: use --batch 16 or less"),
+        (["--accumulate", "3"], "expected a divisor of the batch of 4"),
+        (["--label", "diagnosis"], "diagnosis"),
+        (["--stride", "7"], "stride"),
+        (["--device", "cuda:9"], "sees"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_leave_nothing(
+    arguments: list[str], expected: str, small_cohort: Path, tmp_path: Path
+) -> None:
+    result = pretrain("--cohort", small_cohort, "--out", tmp_path / "run", *arguments)
+    assert result.exit_code in (1, 2)
+    assert expected in result.output
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_path_that_is_no_cohort_is_one_line(tmp_path: Path) -> None:
+    result = pretrain("--cohort", tmp_path / "nowhere", "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert str(tmp_path / "nowhere") in result.output
+
+
+def test_an_existing_run_is_not_overwritten(small_cohort: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    result = pretrain("--cohort", small_cohort, "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert "exists already: choose another --out, or go on with it by --resume" in result.output
+
+
+def test_resume_refuses_flags_that_it_would_ignore(tmp_path: Path) -> None:
+    result = pretrain("--resume", tmp_path, "--lr", "1")
+    assert result.exit_code == 2
+    assert "leave out --lr" in result.output
+    result = pretrain("--resume", tmp_path)
+    assert "not a run: expected a directory with a run.json" in result.output
+
+
+def test_a_changed_cohort_or_a_damaged_checkpoint_is_refused(small_cohort: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ok(pretrain("--cohort", small_cohort, "--out", run, "--epochs", "1"))
+    content = (run / "last.pt").read_bytes()
+    (run / "last.pt").write_bytes(content[: len(content) // 2])
+    assert "not a readable checkpoint" in pretrain("--resume", run).output
+    info = json.loads((run / "run.json").read_text())
+    info["cohort"]["digest"] = "0" * 64
+    (run / "run.json").write_text(json.dumps(info))
+    assert "is not the cohort that" in pretrain("--resume", run).output
+
+
+def test_another_thread_count_is_said_on_resume(small_cohort: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ok(pretrain("--cohort", small_cohort, "--out", run, "--epochs", "1"))
+    assert "warning: threads was 1, is now 2" in ok(pretrain("--resume", run, "--threads", "2")).output
+
+
+def test_pretraining_goes_on_from_a_run_s_weights_and_inherits_its_patients(
+    small_cohort: Path, tmp_path: Path
+) -> None:
+    ok(pretrain("--cohort", small_cohort, "--out", tmp_path / "a", "--epochs", "1"))
+    info = json.loads((tmp_path / "a" / "run.json").read_text())
+    info["patients_seen"].append("ffff")
+    (tmp_path / "a" / "run.json").write_text(json.dumps(info))
+    ok(
+        pretrain(
+            "--cohort", small_cohort, "--out", tmp_path / "b", "--epochs", "1", "--weights", tmp_path / "a"
+        )
+    )
+    assert "ffff" in json.loads((tmp_path / "b" / "run.json").read_text())["patients_seen"]
