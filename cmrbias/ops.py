@@ -26,7 +26,7 @@ except ImportError as error:
 Fill = Literal["donor", "mean", "inpaint"]
 FLOATS = (torch.float32, torch.float64, torch.bfloat16)
 
-_library = torch.library.Library("cmrbias", "DEF")
+_library = torch.library.Library("cmrbias", "DEF")  # type: ignore[no-untyped-call]
 
 
 # --- what all operators share ---------------------------------------------------------------------
@@ -245,18 +245,17 @@ def _swap_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, str], output: 
 
 def _register_swap(kernel: str, transposed: str) -> None:
     """Registers one of the two linear maps, each of which is the other's gradient."""
-    _library.define(f"{kernel}(Tensor values, Tensor masks, Tensor donors, str fill) -> Tensor")
-    for key in ("CPU", "CUDA"):
-        _library.impl(kernel, functools.partial(_launch_swap, kernel), key)
-    torch.library.register_fake(
-        f"cmrbias::{kernel}", lambda values, *_: values.new_empty(values.shape), lib=_library
-    )
+    name = f"cmrbias::{kernel}"
+    schema = "(Tensor values, Tensor masks, Tensor donors, str fill) -> Tensor"
+    _library.define(kernel + schema)  # type: ignore[no-untyped-call]
+    torch.library.impl(name, ("cpu", "cuda"), functools.partial(_launch_swap, kernel), lib=_library)
+    torch.library.register_fake(name, lambda values, *_: values.new_empty(values.shape), lib=_library)
 
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         masks, donors = ctx.saved_tensors
         return getattr(torch.ops.cmrbias, transposed)(gradient, masks, donors, ctx.fill), None, None, None
 
-    torch.library.register_autograd(f"cmrbias::{kernel}", backward, setup_context=_swap_context, lib=_library)
+    torch.library.register_autograd(name, backward, setup_context=_swap_context, lib=_library)
 
 
 _register_swap("background_swap", "background_swap_backward")

@@ -1,0 +1,41 @@
+"""The extension module (csrc/bindings.cpp). Addresses are ``Tensor.data_ptr()``; nothing is checked here."""
+
+import enum
+
+class Type(enum.Enum):
+    float32 = ...
+    float64 = ...
+    bfloat16 = ...
+
+class Fill(enum.Enum):
+    donor = ...
+    mean = ...
+    inpaint = ...
+
+class Swap:
+    def __init__(
+        self,
+        *,
+        type: Type,
+        fill: Fill,
+        cases: int,
+        frames: int,
+        mask_frames: int,
+        height: int,
+        width: int,
+        input: int,
+        masks: int,
+        donors: int,
+        order: int,
+        starts: int,
+        output: int,
+    ) -> None: ...
+    @property
+    def scratch_bytes(self) -> int: ...
+
+has_cuda: bool
+
+def background_swap_cpu(swap: Swap) -> None: ...
+def background_swap_backward_cpu(swap: Swap) -> None: ...
+def background_swap_cuda(swap: Swap, scratch: int, stream: int) -> None: ...
+def background_swap_backward_cuda(swap: Swap, scratch: int, stream: int) -> None: ...

@@ -1,0 +1,274 @@
+// background_swap on the processor: one thread a donor's plane, which goes to all of its recipients.
+//
+// So a background is made once for each donor that is used, and every result is written by one thread
+// in a fixed order: the same bits for any number of threads, and no atomics in the gradient.
+#include "../background_swap.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "rows.h"
+
+namespace cmrbias {
+
+namespace {
+
+template <class T>
+std::size_t scratch_bytes(const Swap& swap) {
+  return Scratch<Real<T>>(nullptr, swap.height, swap.width).bytes;
+}
+
+}  // namespace
+
+std::size_t background_swap_scratch(const Swap& swap) {
+  return swap.type == Type::float64 ? scratch_bytes<double>(swap) : scratch_bytes<float>(swap);
+}
+
+namespace cpu {
+namespace {
+
+template <class T>
+CMRBIAS_ROW bool any(const T* row, int width) {
+  T seen = 0;
+  for (int x = 0; x < width; ++x) seen |= row[x];
+  return seen != 0;
+}
+
+// Adds the values inside (or outside) the heart into LANES sums.
+template <class T>
+CMRBIAS_ROW void add_lanes(double* lanes, const T* values, const std::uint8_t* heart, bool inside, int count) {
+  for (int start = 0; start < count; start += LANES) {
+    const int length = std::min(LANES, count - start);
+    for (int lane = 0; lane < length; ++lane) {
+      const double value = load(values[start + lane]);
+      lanes[lane] += (heart[start + lane] != 0) == inside ? value : 0.0;
+    }
+  }
+}
+
+template <class T>
+double masked_sum(const T* values, const std::uint8_t* heart, bool inside, int count) {
+  double lanes[LANES] = {};
+  add_lanes(lanes, values, heart, inside, count);
+  for (int half = LANES / 2; half > 0; half /= 2) {
+    for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+  }
+  return lanes[0];
+}
+
+CMRBIAS_ROW int count_known(const std::uint8_t* heart, int count) {
+  int known = 0;
+  for (int i = 0; i < count; ++i) known += heart[i] == 0;
+  return known;
+}
+
+// Adds a recipient's gradient outside its heart.
+template <class T>
+CMRBIAS_ROW void add_outside(Real<T>* sum, const T* gradient, const std::uint8_t* heart, int count) {
+  for (int i = 0; i < count; ++i) {
+    const Real<T> value = load(gradient[i]);
+    sum[i] += heart[i] == 0 ? value : Real<T>(0);
+  }
+}
+
+template <class Fine, class R>
+CMRBIAS_ROW void average_row(const Fine& fine, const Level<R>& coarse, int y) {
+  for (int x = 0; x < coarse.width; ++x) average(fine, coarse, y, x);
+}
+
+template <class Fine, class R>
+CMRBIAS_ROW void gather_row(const Fine& fine, const Level<R>& coarse, int y) {
+  for (int x = 0; x < coarse.width; ++x) gather(fine, coarse, y, x);
+}
+
+// Calls work(case, frame, memory) for each plane, each thread with its own memory.
+template <class Work>
+void for_each_plane(const Swap& swap, std::size_t bytes, const Work& work) {
+  const std::int64_t planes = swap.cases * swap.frames;
+  const auto threads = static_cast<std::size_t>(omp_get_max_threads());
+  const std::unique_ptr<char[]> memory(new char[bytes * threads]);
+#pragma omp parallel
+  {
+    char* own = memory.get() + bytes * static_cast<std::size_t>(omp_get_thread_num());
+#pragma omp for schedule(dynamic)
+    for (std::int64_t plane = 0; plane < planes; ++plane) {
+      work(plane / swap.frames, plane % swap.frames, own);
+    }
+    stream_end();
+  }
+}
+
+// A donor's plane without its heart, row by row.
+template <class T>
+class Background {
+ public:
+  Background(const Swap& swap, const Plane<T>& donor, const Scratch<Real<T>>& scratch)
+      : fill_(swap.fill), donor_(donor), above_(scratch.level(1)) {
+    const int count = donor.height * donor.width;
+    if (fill_ == Fill::donor || !any(donor.heart, count)) {
+      fill_ = Fill::donor;
+    } else if (fill_ == Fill::mean) {
+      const int known = count_known(donor.heart, count);
+      const double sum = masked_sum(donor.pixels, donor.heart, false, count);
+      store(mean_, known ? sum / known : 0.0);
+    } else {
+      inpaint(scratch);
+    }
+  }
+
+  // Returns row y, in `buffer` or where the donor has it.
+  const T* row(int y, T* buffer) const {
+    const T* pixels = donor_.pixels + y * donor_.width;
+    const std::uint8_t* heart = donor_.heart + y * donor_.width;
+    if (fill_ == Fill::donor || !any(heart, donor_.width)) return pixels;
+    for (int x = 0; x < donor_.width; ++x) {
+      if (!heart[x]) {
+        buffer[x] = pixels[x];
+      } else if (fill_ == Fill::mean) {
+        buffer[x] = mean_;
+      } else {
+        store(buffer[x], interpolate(above_, y, x));
+      }
+    }
+    return buffer;
+  }
+
+ private:
+  void inpaint(const Scratch<Real<T>>& scratch) {
+    const int levels = level_count(donor_.height, donor_.width);
+    for (int number = 1; number <= levels; ++number) {
+      const auto coarse = scratch.level(number);
+      for (int y = 0; y < coarse.height; ++y) {
+        number == 1 ? average_row(donor_, coarse, y) : average_row(scratch.level(number - 1), coarse, y);
+      }
+    }
+    for (int number = levels - 1; number >= 1; --number) {
+      const auto fine = scratch.level(number), coarse = scratch.level(number + 1);
+      for (int i = 0; i < fine.size(); ++i) {
+        if (!fine.known(i)) fine.values[i] = interpolate(coarse, i / fine.width, i % fine.width);
+      }
+    }
+  }
+
+  Fill fill_;
+  Plane<T> donor_;
+  Level<Real<T>> above_;
+  T mean_{};
+};
+
+template <class T>
+void forward(const Swap& swap) {
+  const auto* images = static_cast<const T*>(swap.input);
+  auto* output = static_cast<T*>(swap.output);
+  const std::size_t row_bytes = sizeof(T) * static_cast<std::size_t>(swap.width);
+  const std::size_t scratch_size = background_swap_scratch(swap);
+  for_each_plane(swap, scratch_size + 2 * row_bytes, [&](std::int64_t donor, std::int64_t frame, char* memory) {
+    const std::int64_t begin = swap.starts[donor], end = swap.starts[donor + 1];
+    if (begin == end) return;
+    T* filled = reinterpret_cast<T*>(memory + scratch_size);
+    T* merged = filled + swap.width;
+    const Plane<T> plane{images + plane_at(swap, donor, frame), heart_at(swap, donor, frame), swap.height, swap.width};
+    const Background<T> background(swap, plane, Scratch<Real<T>>(memory, swap.height, swap.width));
+    for (int y = 0; y < swap.height; ++y) {
+      const T* outside = background.row(y, filled);
+      for (std::int64_t at = begin; at < end; ++at) {
+        const std::int64_t own = plane_at(swap, swap.order[at], frame) + y * swap.width;
+        const std::uint8_t* heart = heart_at(swap, swap.order[at], frame) + y * swap.width;
+        const T* row = outside;
+        if (any(heart, swap.width)) {
+          for (int x = 0; x < swap.width; ++x) merged[x] = heart[x] ? images[own + x] : outside[x];
+          row = merged;
+        }
+        stream(output + own, row, row_bytes);
+      }
+    }
+  });
+}
+
+// Turns the gradient of a donor's background, gathered from its recipients, into that of level 1 (see
+// background_swap.h): gradients climb from unknown cells and fall onto known ones.
+template <class R>
+void inpaint_backward(const Plane<R>& gathered, const Scratch<R>& scratch) {
+  const int levels = level_count(gathered.height, gathered.width);
+  for (int number = 1; number <= levels; ++number) {
+    const auto coarse = scratch.level(number);
+    for (int y = 0; y < coarse.height; ++y) {
+      number == 1 ? average_row(gathered, coarse, y) : average_row(scratch.level(number - 1), coarse, y);
+    }
+  }
+  for (int number = 1; number <= levels; ++number) {
+    const auto coarse = scratch.level(number);
+    for (int y = 0; y < coarse.height; ++y) {
+      number == 1 ? gather_row(gathered, coarse, y) : gather_row(scratch.level(number - 1), coarse, y);
+    }
+  }
+  for (int number = levels - 1; number >= 1; --number) {
+    const auto fine = scratch.level(number), coarse = scratch.level(number + 1);
+    for (int i = 0; i < fine.size(); ++i) {
+      if (fine.known(i)) fine.values[i] += scatter(coarse, i / fine.width, i % fine.width);
+    }
+  }
+}
+
+template <class T>
+void backward(const Swap& swap) {
+  using R = Real<T>;
+  const auto* gradients = static_cast<const T*>(swap.input);
+  auto* output = static_cast<T*>(swap.output);
+  const int count = swap.height * swap.width;
+  for_each_plane(swap, background_swap_scratch(swap), [&](std::int64_t donor, std::int64_t frame, char* memory) {
+    const Scratch<R> scratch(memory, swap.height, swap.width);
+    const T* own = gradients + plane_at(swap, donor, frame);
+    const std::uint8_t* heart = heart_at(swap, donor, frame);
+    T* result = output + plane_at(swap, donor, frame);
+
+    R* gathered = scratch.gathered;
+    std::fill_n(gathered, count, R(0));
+    for (std::int64_t at = swap.starts[donor]; at < swap.starts[donor + 1]; ++at) {
+      const std::int64_t recipient = swap.order[at];
+      add_outside(gathered, gradients + plane_at(swap, recipient, frame), heart_at(swap, recipient, frame), count);
+    }
+    double shared = 0;  // what each background pixel gets for its part in the mean
+    const auto above = scratch.level(1);
+    if (swap.fill == Fill::mean) {
+      const int known = count_known(heart, count);
+      shared = known ? masked_sum(gathered, heart, true, count) / known : 0.0;
+    } else if (swap.fill == Fill::inpaint) {
+      inpaint_backward(Plane<R>{gathered, heart, swap.height, swap.width}, scratch);
+    }
+    for (int i = 0; i < count; ++i) {
+      if (swap.fill == Fill::donor) {
+        store(result[i], heart[i] ? load(own[i]) + gathered[i] : gathered[i]);
+      } else if (heart[i]) {
+        result[i] = own[i];
+      } else if (swap.fill == Fill::mean) {
+        store(result[i], gathered[i] + shared);
+      } else {
+        store(result[i], gathered[i] + scatter(above, i / swap.width, i % swap.width));
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void background_swap(const Swap& swap) {
+  switch (swap.type) {
+    case Type::float32: return forward<float>(swap);
+    case Type::float64: return forward<double>(swap);
+    case Type::bfloat16: return forward<bfloat16>(swap);
+  }
+}
+
+void background_swap_backward(const Swap& swap) {
+  switch (swap.type) {
+    case Type::float32: return backward<float>(swap);
+    case Type::float64: return backward<double>(swap);
+    case Type::bfloat16: return backward<bfloat16>(swap);
+  }
+}
+
+}  // namespace cpu
+}  // namespace cmrbias

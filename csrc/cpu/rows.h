@@ -1,0 +1,46 @@
+// Rows on the processor: OpenMP over planes, and one compilation of a row function per instruction set.
+//
+// A row function marked CMRBIAS_ROW is compiled three times and the machine's best is taken when the
+// module loads. Sums keep their order and products are not fused, so all three give the same bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
+#define CMRBIAS_ROW __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#else
+#define CMRBIAS_ROW
+#endif
+
+namespace cmrbias::cpu {
+
+// Copies bytes past the caches: for results too large to be read back from them.
+inline void stream(void* to, const void* from, std::size_t bytes) {
+#ifdef __SSE2__
+  auto* target = static_cast<char*>(to);
+  const auto* source = static_cast<const char*>(from);
+  for (; bytes > 0 && reinterpret_cast<std::uintptr_t>(target) % 16; --bytes) *target++ = *source++;
+  for (; bytes >= 16; bytes -= 16, target += 16, source += 16) {
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(source));
+    _mm_stream_si128(reinterpret_cast<__m128i*>(target), block);
+  }
+  std::memcpy(target, source, bytes);
+#else
+  std::memcpy(to, from, bytes);
+#endif
+}
+
+// Makes this thread's streamed bytes visible to the others.
+inline void stream_end() {
+#ifdef __SSE2__
+  _mm_sfence();
+#endif
+}
+
+}  // namespace cmrbias::cpu

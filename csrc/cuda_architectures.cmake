@@ -1,0 +1,17 @@
+# Sets CMAKE_CUDA_ARCHITECTURES, unless it is given, to compute capability 7.5 to 12.0: machine code for
+# each that this nvcc knows, and for the newest of them also PTX, which later GPUs can translate.
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+  find_program(CMRBIAS_NVCC NAMES "$ENV{CUDACXX}" nvcc NO_CACHE)
+  if(CMRBIAS_NVCC)
+    execute_process(COMMAND "${CMRBIAS_NVCC}" --list-gpu-arch OUTPUT_VARIABLE known ERROR_QUIET)
+  endif()
+  foreach(capability 75 80 86 89 90 100 120)
+    if("${known}" MATCHES "compute_${capability}[^0-9]")
+      list(APPEND CMAKE_CUDA_ARCHITECTURES ${capability}-real)
+      set(newest ${capability})
+    endif()
+  endforeach()
+  if(DEFINED newest)
+    list(APPEND CMAKE_CUDA_ARCHITECTURES ${newest}-virtual)
+  endif()
+endif()

@@ -1,0 +1,47 @@
+// What the kernels offer to bindings.cpp: raw pointers, sizes, and a stream on CUDA.
+//
+// A new operator adds one launcher a device here, cpu/<op>.cpp, cuda/<op>.cu, one binding, and one
+// section in cmrbias/ops.py, which checks shapes, types and devices before it launches.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace cmrbias {
+
+enum class Type { float32, float64, bfloat16 };
+
+// What takes the place of the donor's heart (see background_swap.h).
+enum class Fill { donor, mean, inpaint };
+
+// A background swap or its gradient. All arrays are contiguous, row-major.
+struct Swap {
+  Type type;
+  Fill fill;
+  std::int64_t cases, frames;
+  std::int64_t mask_frames;     // `frames`, or 1: one mask for all frames of a case
+  int height, width;            // height * width < 2^31
+  const void* input;            // (cases, frames, height, width): images, or gradients of the output
+  const std::uint8_t* masks;    // (cases, mask_frames, height, width), non-zero = heart
+  const std::int64_t* donors;   // (cases), each in [0, cases)
+  const std::int64_t* order;    // (cases): recipients sorted by donor, stably
+  const std::int64_t* starts;   // (cases + 1): donor d gives to order[starts[d]] ... order[starts[d + 1] - 1]
+  void* output;                 // as input: swapped images, or gradients of the images
+};
+
+// Bytes that one plane (a frame of a case) needs while its background is made, a multiple of 16.
+std::size_t background_swap_scratch(const Swap& swap);
+
+namespace cpu {
+void background_swap(const Swap& swap);
+void background_swap_backward(const Swap& swap);
+}  // namespace cpu
+
+// `scratch` holds background_swap_scratch() bytes for each of cases * frames planes, on the device.
+// Throws std::runtime_error if the launch fails. `stream` is a cudaStream_t.
+namespace cuda {
+void background_swap(const Swap& swap, void* scratch, void* stream);
+void background_swap_backward(const Swap& swap, void* scratch, void* stream);
+}  // namespace cuda
+
+}  // namespace cmrbias

@@ -1,0 +1,58 @@
+// Scalar arithmetic shared by both devices: the same operations in the same order, so the same bits.
+//
+// Built with -ffp-contract=off and --fmad=false: a product is rounded before it is added, as in torch.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#ifdef __CUDACC__
+#define CMRBIAS_BOTH __host__ __device__ inline
+#else
+#define CMRBIAS_BOTH inline
+#endif
+
+namespace cmrbias {
+
+// The upper half of a float's bits.
+struct bfloat16 {
+  std::uint16_t bits;
+};
+
+// What a stored type is computed in.
+template <class T>
+struct RealOf {
+  using type = T;
+};
+template <>
+struct RealOf<bfloat16> {
+  using type = float;
+};
+template <class T>
+using Real = typename RealOf<T>::type;
+
+CMRBIAS_BOTH float load(float x) { return x; }
+CMRBIAS_BOTH double load(double x) { return x; }
+CMRBIAS_BOTH float load(bfloat16 x) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(x.bits) << 16;
+  float real;
+  std::memcpy(&real, &bits, sizeof real);
+  return real;
+}
+
+CMRBIAS_BOTH void store(float& to, double x) { to = static_cast<float>(x); }
+CMRBIAS_BOTH void store(double& to, double x) { to = x; }
+// Rounds to nearest, ties to even; a NaN stays one.
+CMRBIAS_BOTH void store(bfloat16& to, double x) {
+  const float real = static_cast<float>(x);
+  std::uint32_t bits;
+  std::memcpy(&bits, &real, sizeof bits);
+  const std::uint32_t rounded = bits + 0x7FFFu + ((bits >> 16) & 1u);
+  to.bits = real != real ? std::uint16_t{0x7FC0} : static_cast<std::uint16_t>(rounded >> 16);
+}
+
+// A sum over a plane is kept in LANES partial sums (pixel i in lane i % LANES), which are then added
+// pairwise, halving their number: an order that suits vectors and thread blocks alike.
+constexpr int LANES = 256;
+
+}  // namespace cmrbias
