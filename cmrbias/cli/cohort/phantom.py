@@ -1,0 +1,76 @@
+"""``cmrbias cohort phantom``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from cmrbias.cli.flags import flags, take
+from cmrbias.cohorts.phantom.settings import PhantomOptions
+from cmrbias.errors import CmrbiasError
+
+if TYPE_CHECKING:
+    from cmrbias.cohorts.format import Cohort
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--twin-of",
+    type=click.Path(path_type=Path),
+    metavar="COHORT",
+    help="Make COHORT's twin: same hearts, bodies, noise and split, every case with another cue level "
+    "(or those of --cue-condition, the only other option then).",
+)
+@flags(PhantomOptions)
+@click.pass_context
+def command(ctx: click.Context, /, out: Path, twin_of: Path | None, **values: Any) -> None:
+    """Make a synthetic short-axis cine cohort OUT with known hearts and a known contextual cue."""
+    from cmrbias.cohorts.format import Cohort
+    from cmrbias.cohorts.phantom.cohort import make_phantom, twin
+
+    given = {name for name in values if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    options = take(PhantomOptions, values, "cohort phantom")
+    started = time.monotonic()
+    if twin_of is None:
+        make_phantom(out, options, progress_line())
+    else:
+        _refuse_all_but_condition(given)
+        twin(twin_of, out, options.cue_condition if given else None, progress_line())
+    _report(Cohort.open(out), time.monotonic() - started)
+
+
+def progress_line() -> Any:
+    """Returns a function that shows how many patients are rendered: a live line, on a terminal only."""
+    started = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        if not sys.stderr.isatty():
+            return
+        rate = done / max(time.monotonic() - started, 1e-9)
+        end = "\n" if done == total else ""
+        text = f"\rrendering {done}/{total}  {2 * rate:.0f} images/s  {(total - done) / rate:.0f} s left "
+        print(text, end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def _refuse_all_but_condition(given: set[str]) -> None:
+    extra = sorted(f"--{name.replace('_', '-')}" for name in given - {"cue_condition"})
+    if extra:
+        raise CmrbiasError(f"{extra[0]}: a twin takes it from its cohort; leave it out with --twin-of")
+
+
+def _report(cohort: Cohort, seconds: float) -> None:
+    provenance = cohort.meta["provenance"]
+    cue, site = provenance["cue"], provenance["phantom"]["site"]
+    bias = f"Cramer's V {cue['cramers_v']:.3f}, AUC of the cue alone {cue['bayes_auc']:.3f}"
+    said = "no cue" if cue["kind"] == "none" else f"cue {cue['kind']}: {bias}"
+    rate = len(cohort) * len(cohort.frames) / seconds
+    click.echo(f"wrote {cohort.path}: {len(cohort)} cases, site {site}, {said} ({rate:.0f} images/s)")
+    click.echo(f"next: cmrbias cohort show {cohort.path}   or   cmrbias pretrain --cohort {cohort.path}")

@@ -1,0 +1,47 @@
+"""One patient of a phantom cohort: heart, body and scanner, without its cue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmrbias.cohorts.phantom.anatomy import Heart, draw_heart, label_mask
+from cmrbias.cohorts.phantom.canvas import Canvas
+from cmrbias.cohorts.phantom.patients import stream
+from cmrbias.cohorts.phantom.scanner import LOOKS, acquire
+from cmrbias.cohorts.phantom.torso import Wall, draw_wall, paint_torso
+from cmrbias.cohorts.phantom.ventricles import draw_details, paint_heart
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A patient's images (2, size, size) uint8 without cue, labels alike (ED, ES), and their truth."""
+
+    images: np.ndarray
+    masks: np.ndarray
+    heart: Heart
+    wall: Wall
+
+
+def render(
+    patient: int, diagnosis: str, *, anatomy_strength: float, site: str, size: int, seed: int
+) -> Rendering:
+    """Renders a patient at end-diastole and end-systole.
+
+    Heart, body and scanner noise come from streams of their own; only the heart knows the diagnosis.
+    """
+    heart = draw_heart(stream(seed, "heart", patient), diagnosis, anatomy_strength)
+    body_rng, scanner_rng = stream(seed, "body", patient), stream(seed, "scanner", patient)
+    wall = draw_wall(body_rng)
+    body = Canvas(size)
+    paint_torso(body, wall, body_rng)
+    details = draw_details(body_rng, size, heart.septum)
+    images, masks = [], []
+    for frame in (heart.ed, heart.es):
+        canvas = Canvas(size)
+        canvas.signal = body.signal.copy()
+        paint_heart(canvas, heart, frame, details, float(frame.endo.mean() / heart.ed.endo.mean()))
+        images.append(acquire(canvas, LOOKS[site], scanner_rng))
+        masks.append(label_mask(heart, frame, size))
+    return Rendering(np.stack(images), np.stack(masks), heart, wall)
