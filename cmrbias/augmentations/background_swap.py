@@ -1,0 +1,78 @@
+"""The heart of an image before the background of another image of the batch (the paper's Rand)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from cmrbias.api import Augmentation, Params, draws, option
+from cmrbias.ops import Fill, background_residual, background_swap
+
+_LEAST = torch.iinfo(torch.int64).min
+
+
+class BackgroundSwap(Augmentation):
+    """Puts the heart before the background of another patient's image of the same frame (ED, ES).
+
+    Donors are drawn from the batch, uniformly and blind to the labels. A donor must have a mask that
+    is not empty, or its heart would stay in the background, and a known patient. An image stays as it
+    is where no donor is to be had, its own mask is empty or its own patient is unknown (code -1: any
+    donor might be the same patient). Masks stay as they are. Stands before crops and other geometry.
+
+    Attributes:
+        metrics: of the last batch: ``swap_unchanged``, the share of images that stayed as they are,
+            and ``swap_residual``, over the others the share of pixels where the donor's heart lay
+            outside the own one, which ``fill`` covered (with ``donor`` it shows).
+    """
+
+    needs_masks = True
+    columns = ("patient", "frame")
+    mixes_rows: ClassVar[bool] = True  # Pipeline: rows depend on each other
+
+    @dataclass(frozen=True)
+    class Options:
+        """Options of the background swap."""
+
+        probability: float = option(1.0, "share of the images that are swapped", minimum=0, maximum=1)
+        fill: Fill = option("inpaint", "what takes the place of the donor's heart")
+
+    def __init__(self, options: Any, size: int) -> None:
+        super().__init__(options, size)
+        self.metrics: dict[str, Tensor] = {}
+
+    def draw(self, keys: Tensor) -> Params:
+        """Returns ``swap`` (N,) bool, and ``key`` (N,) int64 from which the donor is drawn."""
+        return {"swap": draws.uniform(keys, 1)[:, 0] < self.options.probability, "key": keys}
+
+    def apply(self, images: Tensor, masks: Tensor | None, params: Params) -> tuple[Tensor, Tensor | None]:
+        """Returns swapped images of the same shape, and the masks as they are."""
+        assert masks is not None  # needs_masks
+        heart = masks != 0
+        donors = _donors(heart.any((1, 2, 3)), params)
+        changed = donors != torch.arange(len(donors), device=donors.device)
+        residual = background_residual(heart, donors).mean(1)  # 0 where an image is its own donor
+        self.metrics = {
+            "swap_unchanged": 1 - changed.sum() / max(len(changed), 1),
+            "swap_residual": residual.sum() / changed.sum().clamp(min=1),
+        }
+        return background_swap(images, heart, donors, self.options.fill), masks
+
+
+def _donors(has_heart: Tensor, params: Params) -> Tensor:
+    """Returns each image's donor (N,) int64, itself where it is to stay as it is.
+
+    Every pair of images gets a number from both keys, and the eligible donor with the largest wins:
+    uniform, and the same however the batch is ordered.
+    """
+    key, patient, frame = params["key"], params["patient"], params["frame"]
+    itself = torch.arange(len(key), device=key.device)
+    if not len(key):
+        return itself
+    usable = has_heart & (patient >= 0)
+    eligible = usable & (patient[:, None] != patient) & (frame[:, None] == frame)  # recipient, donor
+    number = draws.derive(key[:, None], key).masked_fill(~eligible, _LEAST)
+    swapped = params["swap"] & usable & eligible.any(1)
+    return torch.where(swapped, number.argmax(1), itself)
