@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from cmrbias.cohorts.case import STRUCTURES, Case, Reader, SourceError
+from cmrbias.cohorts.format import AREA_COLUMNS, ROW_COLUMNS
 from cmrbias.cohorts.readers.checks import check_finite, checked_labels
 from cmrbias.cohorts.readers.imagefile import ImageFile, open_image, open_labels
 from cmrbias.cohorts.readers.table_rows import Roles, Row, assign_roles, read_rows
@@ -20,8 +21,6 @@ from cmrbias.cohorts.readers.table_targets import Target, parse_targets
 from cmrbias.options import option
 
 SPLITS = ("train", "test")
-# what a cohort's table uses itself (see cohorts/format.py)
-_RESERVED = ("case", "patient", "study", "split", "valid_top", "valid_left", "valid_height", "valid_width")
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ class _Reading:
         name = first.cells[roles.case]
         if not name:
             raise SourceError(f"{first.where}: column {roles.case!r} is empty; expected the case's name")
-        case = Case(case=name, patient=self._patient(first, name), frames={})
+        case = Case(case=name, patient=self._patient(first, name), frames={}, sources=[first.path])
         case.study = first.cells[roles.study] if roles.study else ""
         case.split = self._split(first)
         case.columns = self._columns(first)
@@ -150,16 +149,13 @@ class _Reading:
 
     def _columns(self, row: Row) -> dict[str, str | int | None]:
         """Targets, then every column without a role; one that bears a cohort's own name is renamed."""
-        used = {
-            *_RESERVED,
-            *(f"mask_{frame}" for frame in self.roles.frames),
-            *(t.name for t in self.targets),
-        }
+        used = {*ROW_COLUMNS, *AREA_COLUMNS, "pixel_size", *(target.name for target in self.targets)}
         with row.told():
             found = {target.name: target.value(row.cells[target.column]) for target in self.targets}
         for name, cell in row.cells.items():
             if name not in self.roles.names and not any(t.name == t.column == name for t in self.targets):
-                found[f"table_{name}" if name in used else name] = cell or None
+                taken = name in used or name.startswith("mask_")
+                found[f"table_{name}" if taken else name] = cell or None
         return found
 
     def _check_agreement(self, case: Case, rows: list[Row]) -> None:
@@ -189,7 +185,7 @@ class _Reading:
                     f"{rows[1].where}: the case {rows[0].cells[self.roles.case]!r} stands in row "
                     f"{rows[0].number} already; expected one row a case, or a column 'frame'"
                 )
-            return dict.fromkeys(self.frames, rows[0])
+            return dict.fromkeys(self.roles.frames, rows[0])
         found: dict[str, Row] = {}
         for row in rows:
             frame = row.cells[self.roles.frame]
