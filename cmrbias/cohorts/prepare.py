@@ -238,6 +238,6 @@ def _limits(voxels: np.ndarray, scaling: str) -> tuple[float, float]:
 def _box(valid: np.ndarray) -> tuple[int, int, int, int]:
     """Returns top, left, height, width around the pixels valid in all frames (frames, H, W)."""
     common = valid.all(axis=0)
-    seen: np.ndarray = common if common.any() else valid.any(axis=0)
+    seen = np.where(common.any(), common, valid.any(axis=0))
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     return int(rows[0]), int(columns[0]), int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,28 @@ class Pseudonyms:
                 raise CmrbiasError(f"two {kind} identifiers have the same pseudonym: run the import again")
             book[identifier] = name
         return book[identifier]
+
+    def secrets(self) -> dict[str, Any]:
+        """Returns the salt and the map, for ``write_ids``."""
+        return {"salt": self.salt, **self.given}
+
+
+def pseudonymise(
+    rows: Sequence[dict[str, Any]], targets: Container[str], salt: str | None
+) -> tuple[Pseudonyms, dict[str, Any]]:
+    """Replaces identifiers and dates in rows, in place; a target is never taken for a date.
+
+    Returns:
+        The pseudonyms given, and what was done to dates, for provenance.
+    """
+    columns = [name for name in date_columns(rows) if name not in targets]
+    emptied = shift_dates(rows, columns)
+    pseudonyms = Pseudonyms(salt)
+    for row in rows:
+        for kind in ("case", "patient", "study"):
+            row[kind] = pseudonyms.of(kind, row[kind])
+    dates = {"as": "days since the patient's first date", "columns": columns, "emptied": dict(emptied)}
+    return pseudonyms, dates
 
 
 def ids_file(out: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,52 @@ def parse_ratio(text: str) -> float:
     if not slash or min(shares) <= 0 or sum(shares) != 100:
         raise CmrbiasError(f"--split: expected TRAIN/TEST in percent, such as 70/30, got {text!r}")
     return shares[0] / 100
+
+
+def assign_splits(
+    rows: Sequence[dict[str, Any]], targets: Mapping[str, Mapping[str, Any]], train: float | None, seed: int
+) -> dict[str, Any]:
+    """Gives each row its ``split``, in place: the one it has, or else a drawn one.
+
+    Args:
+        rows: with ``patient``, ``split`` and the targets' columns.
+        targets: as ``cohort.json`` has them; the first of kind ``class`` (else the first) stratifies.
+        train: training share of a new draw; None keeps the rows' splits if they have any, else 0.7.
+        seed: of the draw.
+
+    Returns:
+        Where the splits are from, for provenance.
+
+    Raises:
+        CmrbiasError: a split is given for some rows only, or a patient is in two.
+    """
+    given = sum(bool(row["split"]) for row in rows)
+    patients = [row["patient"] for row in rows]
+    if train is None and 0 < given < len(rows):
+        raise CmrbiasError(
+            f"the source gives a split for {given} of {len(rows)} cases: give it for all, or draw it with "
+            "--split 70/30"
+        )
+    if train is None and given:
+        refuse_shared_patients(patients, [row["split"] for row in rows])
+        return {"from": "source"}
+    ordered = sorted(targets, key=lambda name: targets[name]["kind"] != "class")
+    column, train = ordered[0] if ordered else "", 0.7 if train is None else train
+    labels = [str(row.get(column, "")) for row in rows]
+    for row, split in zip(rows, draw_split(patients, labels, train, seed), strict=True):
+        row["split"] = split
+    return {"from": "drawn by patient", "train": train, "stratified by": column, "seed": seed}
+
+
+def refuse_shared_patients(patients: Sequence[str], splits: Sequence[str]) -> None:
+    """Raises a CmrbiasError that lists all patients with cases in more than one split."""
+    shared = patients_in_two_splits(patients, splits)
+    if shared:
+        listed = "\n  ".join(f"patient {p!r} is in {' and '.join(names)}" for p, names in shared.items())
+        raise CmrbiasError(
+            f"{len(shared)} patients have cases in two splits: put them right, or draw the split anew "
+            f"with --split 70/30:\n  {listed}"
+        )
 
 
 def draw_split(patients: Sequence[str], labels: Sequence[str], train: float, seed: int) -> list[str]:
