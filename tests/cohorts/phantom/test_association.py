@@ -1,0 +1,95 @@
+"""The cue's association with the diagnosis, against scipy and scikit-learn."""
+
+import numpy as np
+import pytest
+from scipy.stats.contingency import association
+from sklearn.metrics import roc_auc_score
+
+from cmrbias.cohorts.phantom.association import (
+    bayes_auc,
+    cramers_v,
+    draw_levels,
+    other_levels,
+    reversed_map,
+)
+
+SHARES = np.array([412, 799, 227, 304]) / 1742
+CLASSES = np.random.default_rng(0).choice(4, 20_000, p=SHARES)
+STRENGTHS = (0.0, 0.3, 0.6, 0.9, 1.0)
+
+
+def levels_at(strength, condition="as-trained", seed=1):
+    return draw_levels(CLASSES, SHARES, strength, condition, np.random.default_rng(seed))
+
+
+def contingency(levels):
+    table = np.zeros((4, 4), int)
+    np.add.at(table, (CLASSES, levels), 1)
+    return table
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_cramers_v_is_scipys(strength):
+    levels = levels_at(strength)
+    assert cramers_v(CLASSES, levels) == pytest.approx(association(contingency(levels), "cramer"), abs=1e-12)
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_cramers_v_is_the_strength(strength):
+    """chi2 / N of s * diagonal + (1 - s) * product is s^2 (K - 1), whatever the shares."""
+    assert cramers_v(CLASSES, levels_at(strength)) == pytest.approx(strength, abs=0.02)
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_bayes_auc_is_scikit_learns(strength):
+    levels = levels_at(strength)
+    table = contingency(levels)
+    posterior = (table / table.sum(0))[:, levels].T
+    expected = roc_auc_score(CLASSES, posterior, multi_class="ovr", average="macro")
+    assert bayes_auc(CLASSES, levels) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_marginal_is_the_same_at_every_strength_and_condition():
+    drawn = [levels_at(s) for s in STRENGTHS] + [levels_at(0.9, "independent")]
+    for levels in drawn:
+        shares = np.bincount(levels, minlength=4) / len(levels)
+        assert shares == pytest.approx(SHARES, abs=4 * np.sqrt(0.25 / len(levels)))
+
+
+def test_a_stronger_cue_only_adds_cases_that_follow_it():
+    weak, strong = levels_at(0.4), levels_at(0.8)
+    moved = weak != strong
+    assert (strong[moved] == CLASSES[moved]).all()
+
+
+def test_conditions():
+    assert (levels_at(1.0) == CLASSES).all()
+    assert (levels_at(1.0, "absent") == -1).all()
+    assert (levels_at(1.0, "reversed") == reversed_map(4)[CLASSES]).all()
+    assert cramers_v(CLASSES, levels_at(1.0, "independent")) < 0.03
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_reversed_keeps_no_class_at_its_level(count):
+    moved = reversed_map(count)
+    assert sorted(moved) == list(range(count))
+    assert (moved != np.arange(count)).all()
+
+
+def test_other_levels_are_other_and_evenly_spread():
+    levels = np.arange(20_000) % 5
+    others = other_levels(levels, 5, np.random.default_rng(0))
+    assert (others != levels).all()
+    steps = np.bincount((others - levels) % 5, minlength=5) / len(levels)
+    assert steps == pytest.approx([0, 0.25, 0.25, 0.25, 0.25], abs=0.02)
+
+
+def test_other_levels_of_cases_without_a_cue_are_levels():
+    others = other_levels(np.full(1000, -1), 4, np.random.default_rng(0))
+    assert set(others) <= {0, 1, 2, 3}
+
+
+def test_a_constant_cue_tells_nothing():
+    constant = np.zeros(len(CLASSES), int)
+    assert cramers_v(CLASSES, constant) == 0
+    assert bayes_auc(CLASSES, constant) == pytest.approx(0.5)
