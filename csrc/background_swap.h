@@ -20,6 +20,8 @@
 
 namespace cmrbias {
 
+CMRBIAS_BOTH int halved(int length) { return length / 2 + length % 2; }
+
 // Level 0: pixels, known outside the heart.
 template <class T>
 struct Plane {
@@ -39,9 +41,9 @@ struct Level {
   CMRBIAS_BOTH bool known(int i) const { return counts[i] != 0; }
   CMRBIAS_BOTH R value(int i) const { return values[i]; }
   CMRBIAS_BOTH int size() const { return height * width; }
+  // The next coarser level, which follows in memory.
+  CMRBIAS_BOTH Level above() const { return {values + size(), counts + size(), halved(height), halved(width)}; }
 };
-
-CMRBIAS_BOTH int halved(int length) { return length / 2 + length % 2; }
 
 // The number of levels above the image: at least one.
 CMRBIAS_BOTH int level_count(int height, int width) {
@@ -87,9 +89,7 @@ struct Scratch {
   // Level 1, 2, ... above the image.
   CMRBIAS_BOTH Level<R> level(int number) const {
     Level<R> at{values, counts, halved(height), halved(width)};
-    for (; number > 1; --number) {
-      at = {at.values + at.size(), at.counts + at.size(), halved(at.height), halved(at.width)};
-    }
+    for (; number > 1; --number) at = at.above();
     return at;
   }
 };

@@ -73,14 +73,27 @@ CMRBIAS_ROW void add_outside(Real<T>* sum, const T* gradient, const std::uint8_t
   }
 }
 
+// Down: a level from the one below it.
 template <class Fine, class R>
-CMRBIAS_ROW void average_row(const Fine& fine, const Level<R>& coarse, int y) {
-  for (int x = 0; x < coarse.width; ++x) average(fine, coarse, y, x);
+CMRBIAS_ROW void average_level(const Fine& fine, const Level<R>& coarse) {
+  for (int y = 0; y < coarse.height; ++y) {
+    for (int x = 0; x < coarse.width; ++x) average(fine, coarse, y, x);
+  }
 }
 
+// Makes all levels of a plane; level 1 is `coarse`.
+template <class T>
+void average_levels(const Plane<T>& plane, Level<Real<T>> coarse) {
+  average_level(plane, coarse);
+  for (; coarse.size() > 1; coarse = coarse.above()) average_level(coarse, coarse.above());
+}
+
+// Up, transposed: a level's gradient from the one below it.
 template <class Fine, class R>
-CMRBIAS_ROW void gather_row(const Fine& fine, const Level<R>& coarse, int y) {
-  for (int x = 0; x < coarse.width; ++x) gather(fine, coarse, y, x);
+CMRBIAS_ROW void gather_level(const Fine& fine, const Level<R>& coarse) {
+  for (int y = 0; y < coarse.height; ++y) {
+    for (int x = 0; x < coarse.width; ++x) gather(fine, coarse, y, x);
+  }
 }
 
 // Calls work(case, frame, memory) for each plane, each thread with its own memory.
@@ -137,15 +150,9 @@ class Background {
 
  private:
   void inpaint(const Scratch<Real<T>>& scratch) {
-    const int levels = level_count(donor_.height, donor_.width);
-    for (int number = 1; number <= levels; ++number) {
-      const auto coarse = scratch.level(number);
-      for (int y = 0; y < coarse.height; ++y) {
-        number == 1 ? average_row(donor_, coarse, y) : average_row(scratch.level(number - 1), coarse, y);
-      }
-    }
-    for (int number = levels - 1; number >= 1; --number) {
-      const auto fine = scratch.level(number), coarse = scratch.level(number + 1);
+    average_levels(donor_, above_);
+    for (int number = level_count(donor_.height, donor_.width) - 1; number >= 1; --number) {
+      const auto fine = scratch.level(number), coarse = fine.above();
       for (int i = 0; i < fine.size(); ++i) {
         if (!fine.known(i)) fine.values[i] = interpolate(coarse, i / fine.width, i % fine.width);
       }
@@ -191,23 +198,14 @@ void forward(const Swap& swap) {
 // background_swap.h): gradients climb from unknown cells and fall onto known ones.
 template <class R>
 void inpaint_backward(const Plane<R>& gathered, const Scratch<R>& scratch) {
-  const int levels = level_count(gathered.height, gathered.width);
-  for (int number = 1; number <= levels; ++number) {
-    const auto coarse = scratch.level(number);
-    for (int y = 0; y < coarse.height; ++y) {
-      number == 1 ? average_row(gathered, coarse, y) : average_row(scratch.level(number - 1), coarse, y);
-    }
-  }
-  for (int number = 1; number <= levels; ++number) {
-    const auto coarse = scratch.level(number);
-    for (int y = 0; y < coarse.height; ++y) {
-      number == 1 ? gather_row(gathered, coarse, y) : gather_row(scratch.level(number - 1), coarse, y);
-    }
-  }
-  for (int number = levels - 1; number >= 1; --number) {
-    const auto fine = scratch.level(number), coarse = scratch.level(number + 1);
+  auto coarse = scratch.level(1);
+  average_levels(gathered, coarse);  // for the counts; the values are overwritten
+  gather_level(gathered, coarse);
+  for (; coarse.size() > 1; coarse = coarse.above()) gather_level(coarse, coarse.above());
+  for (int number = level_count(gathered.height, gathered.width) - 1; number >= 1; --number) {
+    const auto fine = scratch.level(number), above = fine.above();
     for (int i = 0; i < fine.size(); ++i) {
-      if (fine.known(i)) fine.values[i] += scatter(coarse, i / fine.width, i % fine.width);
+      if (fine.known(i)) fine.values[i] += scatter(above, i / fine.width, i % fine.width);
     }
   }
 }

@@ -1,8 +1,8 @@
 // background_swap on CUDA: the arithmetic and the orders of cpu/background_swap.cpp, so the same bits.
 //
 // Forward: one block a donor's plane makes its background (mean, or level 1 of the pyramid) in scratch
-// memory, then one thread a pixel selects. Backward: one block a donor's plane gathers from all of its
-// recipients and writes that plane alone, so no atomics.
+// memory, then one thread a pixel selects. Backward: one thread a pixel gathers from all recipients of a
+// donor, then one block a donor's plane writes that plane alone, so no atomics.
 #include <algorithm>
 
 #include "../background_swap.h"
@@ -12,6 +12,7 @@ namespace cmrbias::cuda {
 namespace {
 
 constexpr int TILES = 65535;  // the largest gridDim.y
+constexpr int RESIDENT = 4;    // blocks a multiprocessor: leaves ptxas the registers to spill none
 
 // Returns the sum of all threads' values, to all threads of a block of LANES.
 __device__ double block_sum(double own) {
@@ -47,15 +48,41 @@ __device__ void for_each_cell(int height, int width, const Work& work) {
   __syncthreads();
 }
 
-template <class T>
-__device__ void average_levels(const Plane<T>& plane, const Scratch<Real<T>>& scratch, int levels) {
-  for (int number = 1; number <= levels; ++number) {
-    const auto coarse = scratch.level(number);
-    for_each_cell(coarse.height, coarse.width, [&](int y, int x, int) {
-      number == 1 ? average(plane, coarse, y, x) : average(scratch.level(number - 1), coarse, y, x);
-    });
+// Calls work(i) for each pixel of a plane, shared out over the grid's y direction.
+template <class Work>
+__device__ void for_each_pixel(const Swap& swap, const Work& work) {
+  const std::int64_t count = swap.height * swap.width;
+  const std::int64_t step = std::int64_t{LANES} * gridDim.y;
+  for (std::int64_t i = std::int64_t{LANES} * blockIdx.y + threadIdx.x; i < count; i += step) {
+    work(static_cast<int>(i));
   }
 }
+
+// Calls step(fine, coarse, y, x) for each cell of each level, from level 1 up; level 0 is `plane`.
+template <class T, class Step>
+__device__ void for_each_level(const Plane<T>& plane, const Scratch<Real<T>>& scratch, const Step& step) {
+  auto coarse = scratch.level(1);
+  for_each_cell(coarse.height, coarse.width, [&](int y, int x, int) { step(plane, coarse, y, x); });
+  while (coarse.size() > 1) {
+    const auto fine = coarse;
+    coarse = fine.above();
+    for_each_cell(coarse.height, coarse.width, [&](int y, int x, int) { step(fine, coarse, y, x); });
+  }
+}
+
+struct Average {
+  template <class Fine, class R>
+  __device__ void operator()(const Fine& fine, const Level<R>& coarse, int y, int x) const {
+    average(fine, coarse, y, x);
+  }
+};
+
+struct Gather {
+  template <class Fine, class R>
+  __device__ void operator()(const Fine& fine, const Level<R>& coarse, int y, int x) const {
+    gather(fine, coarse, y, x);
+  }
+};
 
 template <class T>
 __device__ Scratch<Real<T>> scratch_of(const Swap& swap, char* memory, std::size_t bytes) {
@@ -75,10 +102,9 @@ __global__ void __launch_bounds__(LANES) prepare(Swap swap, char* memory, std::s
     if (threadIdx.x == 0) *scratch.mean = mean;
     return;
   }
-  const int levels = level_count(swap.height, swap.width);
-  average_levels(plane, scratch, levels);
-  for (int number = levels - 1; number >= 1; --number) {
-    const auto fine = scratch.level(number), coarse = scratch.level(number + 1);
+  for_each_level(plane, scratch, Average());
+  for (int number = level_count(swap.height, swap.width) - 1; number >= 1; --number) {
+    const auto fine = scratch.level(number), coarse = fine.above();
     for_each_cell(fine.height, fine.width, [&](int y, int x, int i) {
       if (!fine.known(i)) fine.values[i] = interpolate(coarse, y, x);
     });
@@ -97,9 +123,7 @@ __global__ void __launch_bounds__(LANES) compose(Swap swap, char* memory, std::s
   const Scratch<Real<T>> scratch(memory + (donor * swap.frames + frame) * bytes, swap.height, swap.width);
   const auto above = scratch.level(1);
   auto* output = static_cast<T*>(swap.output) + own;
-  const int count = swap.height * swap.width;
-  for (std::int64_t at = blockIdx.y * std::int64_t{LANES} + threadIdx.x; at < count; at += std::int64_t{LANES} * gridDim.y) {
-    const int i = static_cast<int>(at);
+  for_each_pixel(swap, [&](int i) {
     if (heart[i]) {
       output[i] = images[own + i];
     } else if (swap.fill == Fill::donor || !donor_heart[i]) {
@@ -109,47 +133,49 @@ __global__ void __launch_bounds__(LANES) compose(Swap swap, char* memory, std::s
     } else {
       store(output[i], interpolate(above, i / swap.width, i % swap.width));
     }
-  }
+  });
 }
 
 template <class R>
 __device__ void inpaint_backward(const Plane<R>& gathered, const Scratch<R>& scratch) {
-  const int levels = level_count(gathered.height, gathered.width);
-  average_levels(gathered, scratch, levels);
-  for (int number = 1; number <= levels; ++number) {
-    const auto coarse = scratch.level(number);
-    for_each_cell(coarse.height, coarse.width, [&](int y, int x, int) {
-      number == 1 ? gather(gathered, coarse, y, x) : gather(scratch.level(number - 1), coarse, y, x);
-    });
-  }
-  for (int number = levels - 1; number >= 1; --number) {
-    const auto fine = scratch.level(number), coarse = scratch.level(number + 1);
+  for_each_level(gathered, scratch, Average());  // for the counts; the values are overwritten
+  for_each_level(gathered, scratch, Gather());
+  for (int number = level_count(gathered.height, gathered.width) - 1; number >= 1; --number) {
+    const auto fine = scratch.level(number), coarse = fine.above();
     for_each_cell(fine.height, fine.width, [&](int y, int x, int i) {
       if (fine.known(i)) fine.values[i] += scatter(coarse, y, x);
     });
   }
 }
 
+// Sums what reaches each donor's background from its recipients: blockIdx.x is the donor's plane.
 template <class T>
-__global__ void __launch_bounds__(LANES) backward_plane(Swap swap, char* memory, std::size_t bytes) {
-  using R = Real<T>;
+__global__ void __launch_bounds__(LANES) gather_recipients(Swap swap, char* memory, std::size_t bytes) {
   const std::int64_t donor = blockIdx.x / swap.frames, frame = blockIdx.x % swap.frames;
-  const auto scratch = scratch_of<T>(swap, memory, bytes);
   const auto* gradients = static_cast<const T*>(swap.input);
-  const T* own = gradients + plane_at(swap, donor, frame);
-  const std::uint8_t* heart = heart_at(swap, donor, frame);
-  T* result = static_cast<T*>(swap.output) + plane_at(swap, donor, frame);
-  R* gathered = scratch.gathered;
-
-  for_each_cell(swap.height, swap.width, [&](int, int, int i) {
-    R sum = 0;
+  Real<T>* gathered = scratch_of<T>(swap, memory, bytes).gathered;
+  for_each_pixel(swap, [&](int i) {
+    Real<T> sum = 0;
     for (std::int64_t at = swap.starts[donor]; at < swap.starts[donor + 1]; ++at) {
       const std::int64_t recipient = swap.order[at];
       const bool outside = heart_at(swap, recipient, frame)[i] == 0;
-      sum += outside ? load(gradients[plane_at(swap, recipient, frame) + i]) : R(0);
+      sum += outside ? load(gradients[plane_at(swap, recipient, frame) + i]) : Real<T>(0);
     }
     gathered[i] = sum;
   });
+}
+
+// Turns those sums into the gradient of each case's plane.
+template <class T>
+__global__ void __launch_bounds__(LANES, RESIDENT) backward_plane(Swap swap, char* memory, std::size_t bytes) {
+  using R = Real<T>;
+  const std::int64_t donor = blockIdx.x / swap.frames, frame = blockIdx.x % swap.frames;
+  const auto scratch = scratch_of<T>(swap, memory, bytes);
+  const T* own = static_cast<const T*>(swap.input) + plane_at(swap, donor, frame);
+  const std::uint8_t* heart = heart_at(swap, donor, frame);
+  T* result = static_cast<T*>(swap.output) + plane_at(swap, donor, frame);
+  const R* gathered = scratch.gathered;
+
   double shared = 0;  // what each background pixel gets for its part in the mean
   const auto above = scratch.level(1);
   if (swap.fill == Fill::mean) {
@@ -170,24 +196,31 @@ __global__ void __launch_bounds__(LANES) backward_plane(Swap swap, char* memory,
   });
 }
 
+// One block a plane, and one a tile of each plane.
+unsigned planes_of(const Swap& swap) { return static_cast<unsigned>(swap.cases * swap.frames); }
+dim3 tiles_of(const Swap& swap) {
+  const int tiles = (swap.height * swap.width - 1) / LANES + 1;
+  return dim3(planes_of(swap), static_cast<unsigned>(std::min(tiles, TILES)));
+}
+
 template <class T>
 void forward(const Swap& swap, char* scratch, cudaStream_t stream) {
   const std::size_t bytes = background_swap_scratch(swap);
-  const auto planes = static_cast<unsigned>(swap.cases * swap.frames);
   if (swap.fill != Fill::donor) {
-    prepare<T><<<planes, LANES, 0, stream>>>(swap, scratch, bytes);
+    prepare<T><<<planes_of(swap), LANES, 0, stream>>>(swap, scratch, bytes);
     check_launch("background_swap: prepare");
   }
-  const int tiles = std::min((swap.height * swap.width - 1) / LANES + 1, TILES);
-  compose<T><<<dim3(planes, static_cast<unsigned>(tiles)), LANES, 0, stream>>>(swap, scratch, bytes);
+  compose<T><<<tiles_of(swap), LANES, 0, stream>>>(swap, scratch, bytes);
   check_launch("background_swap: compose");
 }
 
 template <class T>
 void backward(const Swap& swap, char* scratch, cudaStream_t stream) {
-  const auto planes = static_cast<unsigned>(swap.cases * swap.frames);
-  backward_plane<T><<<planes, LANES, 0, stream>>>(swap, scratch, background_swap_scratch(swap));
-  check_launch("background_swap_backward");
+  const std::size_t bytes = background_swap_scratch(swap);
+  gather_recipients<T><<<tiles_of(swap), LANES, 0, stream>>>(swap, scratch, bytes);
+  check_launch("background_swap_backward: gather_recipients");
+  backward_plane<T><<<planes_of(swap), LANES, 0, stream>>>(swap, scratch, bytes);
+  check_launch("background_swap_backward: backward_plane");
 }
 
 }  // namespace
