@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
     from pydicom.uid import UID
 
-# the only header fields that a cohort keeps: column -> DICOM keyword
+# the only header fields that a cohort keeps: column -> DICOM keyword; the import makes dates day offsets
 HEADER_COLUMNS = {
+    "study_date": "StudyDate",
     "manufacturer": "Manufacturer",
     "scanner": "ManufacturerModelName",
     "field_strength": "MagneticFieldStrength",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
 from pathlib import Path
 
 from cmrbias.cohorts.case import SourceError
@@ -20,7 +19,6 @@ class Study:
     Attributes:
         patient, uid: PatientID (or the folder that stands for it), StudyInstanceUID.
         name: what cases are called: the patient, and which study where there are several.
-        day: days since the patient's first study; None where a date is missing or wrong.
         cines, stills: its series that show a slice at several phases, and the others.
         faults: MR series that do not say where they lie, so that they can be neither.
     """
@@ -28,7 +26,6 @@ class Study:
     patient: str
     uid: str
     name: str
-    day: int | None
     cines: list[Series] = field(default_factory=list)
     stills: list[Series] = field(default_factory=list)
     faults: list[SourceError] = field(default_factory=list)
@@ -93,16 +90,13 @@ def _studies(images: list[Image]) -> list[Study]:
     for image in images:
         groups.setdefault((image.patient, image.study), []).append(image)
     ordered = sorted(groups.items(), key=lambda item: (item[0][0], item[1][0].date, item[0][1]))
-    first: dict[str, date | None] = {}
     seen: Counter[str] = Counter()
     several = Counter(patient for patient, _ in groups)
     studies = []
     for (patient, uid), group in ordered:
         seen[patient] += 1
         name = f"{patient}-{seen[patient]}" if several[patient] > 1 else patient
-        day = _date(group[0].date)
-        start = first.setdefault(patient, day)
-        study = Study(patient, uid, name, (day - start).days if day and start else None)
+        study = Study(patient, uid, name)
         _sort_series(study, group)
         studies.append(study)
     return studies
@@ -121,10 +115,3 @@ def _sort_series(study: Study, images: list[Image]) -> None:
 def _is_projection(series: Series) -> bool:
     """Tells whether a series is of a kind that has no plane in the patient: radiographs, screenshots."""
     return all(i.position is None and i.orientation is None and i.modality != "MR" for i in series)
-
-
-def _date(text: str) -> date | None:
-    try:
-        return datetime.strptime(text, "%Y%m%d").date()
-    except ValueError:  # anonymisers write 20120000
-        return None

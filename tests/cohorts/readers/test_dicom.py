@@ -191,13 +191,13 @@ def test_nifti_and_dicom_of_one_case_give_equal_arrays(dicom, tmp_path):
     assert case.spacing == (1.5, 1.25)  # canonical rows are the stored columns
 
 
-def test_studies_of_a_patient_are_cases_with_day_offsets(dicom, tmp_path):
+def test_each_study_of_a_patient_is_a_case(dicom, tmp_path):
     dicom.write_cine(tmp_path / "b", StudyInstanceUID="1.2.1", StudyDate="20200302")
     dicom.write_cine(tmp_path / "a", StudyInstanceUID="1.2.9", StudyDate="20200131")
     dicom.write_cine(tmp_path / "c", StudyInstanceUID="1.2.5", StudyDate="", PatientID="P2")
     cases = dicom.read(tmp_path)
-    assert [(c.case, c.study, c.columns["day"]) for c in cases] == [
-        ("P1-1", "1.2.9", 0), ("P1-2", "1.2.1", 31), ("P2", "1.2.5", None),
+    assert [(c.case, c.study, c.columns["study_date"]) for c in cases] == [
+        ("P1-1", "1.2.9", "20200131"), ("P1-2", "1.2.1", "20200302"), ("P2", "1.2.5", None),
     ]  # fmt: skip
 
 
@@ -206,7 +206,8 @@ def test_no_header_field_is_kept_but_those_of_the_list(dicom, tmp_path):
         tmp_path, PatientAge="053Y", PatientSex="F", MagneticFieldStrength=1.5, StudyDescription="secret"
     )
     assert dicom.only(tmp_path).columns == {
-        "manufacturer": "ACME", "scanner": None, "field_strength": "1.5", "sex": "F", "age": 53, "day": 0,
+        "study_date": "20200131", "manufacturer": "ACME", "scanner": None, "field_strength": "1.5",
+        "sex": "F", "age": 53,
     }  # fmt: skip
 
 
@@ -353,3 +354,21 @@ def test_sunnybrook_with_a_lost_file_names_the_slice(dicom, shared_data, tmp_pat
     (source / "47.dcm").unlink()
     (error,) = dicom.read(source)
     assert "slice 8 of 10 has 19 phases, expected 20" in str(error)
+
+
+def test_sunnybrook_imports_as_a_cohort_without_identifiers(shared_data, tmp_path):
+    from click.testing import CliRunner
+
+    from cmrbias.cli.main import make_cli
+    from cmrbias.cohorts.format import Cohort
+
+    root, out = shared_data / "sunnybrook", tmp_path / "cohort"
+    command = ["cohort", "import", "dicom", str(root / "cine"), str(out), "--size", "128"]
+    command += ["--contours", str(root / "contours"), "--labels", str(root / "scd_patientdata.csv")]
+    result = CliRunner().invoke(make_cli(), command)
+    assert result.exit_code == 0, result.output
+    cohort = Cohort.open(out)
+    assert (len(cohort), cohort.frames, cohort.structures) == (2, ("ED", "ES"), ("MYO", "LV"))
+    np.testing.assert_array_equal(cohort.complete(), [[True, False], [True, False]])
+    text = (out / "cases.csv").read_text() + (out / "cohort.json").read_text()
+    assert not any(name in text for name in ("SCD0000", "SC-HF-I", "20120000", "2.16.124"))
