@@ -183,7 +183,7 @@ def _image_findings(cohort: Cohort, pixels: _Pixels) -> list[Finding]:
     for position, frame in enumerate(cohort.frames):
         cases = _names(names, pixels.constant[:, position])
         if cases:
-            message = f"{_many(len(cases), 'image')} of frame {frame} constant"
+            message = f"{_many(len(cases), 'image')} constant in frame {frame}"
             found.append(Finding("warning", "constant", message, cases))
     groups: defaultdict[bytes, list[int]] = defaultdict(list)
     for row, digest in enumerate(pixels.digests):
@@ -210,7 +210,7 @@ def _mask_findings(cohort: Cohort, pixels: _Pixels) -> tuple[dict[str, dict[str,
         for kind, rows in kinds.items():
             counts[frame][kind] = int(rows.sum())
             if rows.any():
-                message = f"{_many(int(rows.sum()), f'{kind} mask')} in frame {frame}: {advice}"
+                message = f"{_many(int(rows.sum()), 'mask')} {kind} in frame {frame}, {advice}"
                 found.append(Finding("warning", f"{kind} mask", message, _names(names, rows)))
     return counts, found
 

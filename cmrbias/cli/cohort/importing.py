@@ -15,6 +15,8 @@ from cmrbias.errors import CmrbiasError
 from cmrbias.options import options_of
 from cmrbias.registry import Entry, Registry
 
+_NOTES = 12  # printed; all are in cohort.json
+
 
 class ReaderGroup(LazyGroup):
     """The readers that are registered, built-in ones and those of plugins."""
@@ -131,8 +133,11 @@ def _print(report: Any) -> None:
         click.echo("  masks: none")
     else:
         click.echo(f"  masks: complete in all frames in {report.masks} of {report.cases} cases")
-    for note, count in report.notes.items():
+    common = sorted(report.notes.items(), key=lambda item: -item[1])
+    for note, count in common[:_NOTES]:
         click.echo(f"  note ({count} {'case' if count == 1 else 'cases'}): {note}")
+    if len(common) > _NOTES:
+        click.echo(f"  and {len(common) - _NOTES} rarer notes: {report.path / 'cohort.json'}")
     if report.left_out:
         click.echo(f"left out {len(report.left_out)} cases:")
         for line in report.left_out:
