@@ -99,7 +99,7 @@ def _numbered(cohort: Cohort) -> list[tuple[int, str, str]]:
     splits = cohort.column("split")
     strange = sorted(set(splits) - set(FOLDERS.values()))
     if strange:
-        raise CmrbiasError(f"{cohort.path}: expected the splits train and test, found {strange[0]!r}")
+        raise CmrbiasError(f"{cohort.path}: expected the splits train and test, found {str(strange[0])!r}")
     rows = [(int(row), f) for f, split in FOLDERS.items() for row in np.flatnonzero(splits == split)]
     return [(row, folder, f"patient{number:03d}") for number, (row, folder) in enumerate(rows, start=1)]
 
