@@ -36,10 +36,7 @@ class TableOptions:
     )
     mask_template: str = option("{}", "how a cell becomes the mask's path")
     binary_mask: Literal["RV", "MYO", "LV"] | None = option(
-        None, "what any non-zero pixel of a mask is; without it: 1 RV, 2 myocardium, 3 LV"
-    )
-    structures: tuple[Literal["RV", "MYO", "LV"], ...] = option(
-        (), "what a complete mask holds; without it: that of --binary-mask, else all three"
+        None, "what any non-zero pixel of a mask is; without it: 1 RV, 2 MYO, 3 LV"
     )
     case_column: str | None = option(None, "column of the case's name; without it: case, else the path's")
     patient_column: str | None = option(None, "column of the patient; without it: patient")
@@ -90,9 +87,10 @@ def _chain(
 
 
 def _structures(options: TableOptions, roles: Roles) -> tuple[str, ...]:
+    """Returns what a complete mask holds (``--mask-structures`` restricts it later)."""
     if not roles.masks:
         return ()
-    return options.structures or ((options.binary_mask,) if options.binary_mask else tuple(STRUCTURES))
+    return (options.binary_mask,) if options.binary_mask else tuple(STRUCTURES)
 
 
 def _grouped(roles: Roles, rows: Sequence[Row]) -> list[list[Row]]:

@@ -112,11 +112,6 @@ def test_binary_masks(folder):
     np.testing.assert_array_equal(case.masks["single"], (picture(0)[None] > 100) * 3)
 
 
-def test_structures_of_a_complete_mask_can_be_told(folder):
-    reader, _ = read(folder, "path,mask\npng/0.png,mask0.npy\n", structures="MYO,LV")
-    assert reader.structures == ("MYO", "LV")
-
-
 def test_targets(folder):
     reader, (first, second) = read(
         folder,
