@@ -118,11 +118,11 @@ def check_case(case: Case, frames: tuple[str, ...]) -> None:
         raise _bad(case, f"expected the frames {', '.join(frames)}, got {', '.join(case.frames) or 'none'}")
     if case.spacing is not None and not all(0.01 <= s <= 100 for s in case.spacing):
         raise _bad(case, f"expected a spacing of 0.01 to 100 mm, got {case.spacing}")
+    for frame, stack in case.frames.items():
+        _check_image(case, frame, stack)
     slices = {len(stack) for stack in case.frames.values()}
     if len(slices) > 1:
         raise _bad(case, f"expected frames with the same number of slices, got {sorted(slices)}")
-    for frame, stack in case.frames.items():
-        _check_image(case, frame, stack)
     for frame, mask in case.masks.items():
         _check_mask(case, frame, mask)
 

@@ -27,7 +27,10 @@ def resample(stack: np.ndarray, step: tuple[float, float], order: str) -> np.nda
 
 
 def fit(stack: np.ndarray, size: int) -> np.ndarray:
-    """Crops a stack (Z, H, W) about its centre, or pads it with zeros, to (Z, size, size)."""
+    """Crops a stack (Z, H, W) about its centre, or pads it with zeros, to (Z, size, size).
+
+    Pixel ``old // 2`` of a side becomes pixel ``size // 2``.
+    """
     result = np.zeros((len(stack), size, size), dtype=stack.dtype)
     inner, outer = zip(*(_overlap(old, size) for old in stack.shape[1:]), strict=True)
     result[(slice(None), *outer)] = stack[(slice(None), *inner)]
@@ -36,9 +39,8 @@ def fit(stack: np.ndarray, size: int) -> np.ndarray:
 
 def _overlap(old: int, new: int) -> tuple[slice, slice]:
     """The same central pixels, as slices of the old and of the new side."""
-    width = min(old, new)
-    before, after = (old - width) // 2, (new - width) // 2
-    return slice(before, before + width), slice(after, after + width)
+    width, shift = min(old, new), new // 2 - old // 2
+    return slice(max(-shift, 0), max(-shift, 0) + width), slice(max(shift, 0), max(shift, 0) + width)
 
 
 def _positions(old: int, new: int, step: float) -> np.ndarray:

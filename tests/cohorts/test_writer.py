@@ -74,7 +74,7 @@ def test_anyone_can_open_the_files(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="in the middle"), writer_of(tmp_path / "c") as writer:
+    with pytest.raises(RuntimeError, match="in the middle"), writer_of(tmp_path / "c") as writer:  # noqa: PT012
         writer.add(row(), IMAGE, None)
         raise RuntimeError("in the middle")
     assert list(tmp_path.iterdir()) == []
@@ -100,7 +100,7 @@ def test_an_existing_path_is_refused(tmp_path: Path) -> None:
 
 def test_one_that_appears_while_writing_is_not_overwritten(tmp_path: Path) -> None:
     out = tmp_path / "c"
-    with pytest.raises(CmrbiasError, match="exists already"), writer_of(out) as writer:
+    with pytest.raises(CmrbiasError, match="exists already"), writer_of(out) as writer:  # noqa: PT012
         writer.add(row(), IMAGE, None)
         out.mkdir()
     assert list(tmp_path.rglob("*")) == [out]
