@@ -55,7 +55,7 @@ def draw_montage(cohort: Cohort, cases: np.ndarray, path: Path) -> None:
     layout = _Layout.of(len(cases), len(cohort.frames), side)
     figure = Figure(figsize=(layout.width / _DPI, layout.height / _DPI), dpi=_DPI, facecolor="black")
     _draw_head(figure, cohort, len(cases), layout)
-    captions = _captions(cohort)
+    captions = _captions(cohort, room=(side - 90) // 9)
     for place, row in enumerate(cases):
         image, mask = _arrays(cohort, int(row))
         for position, frame in enumerate(cohort.frames):
@@ -105,16 +105,20 @@ def _arrays(cohort: Cohort, row: int) -> tuple[np.ndarray, np.ndarray]:
     return images, masks
 
 
-def _captions(cohort: Cohort) -> list[tuple[str, str]]:
-    """Returns two lines for each case: its targets, and its name and split."""
+def _captions(cohort: Cohort, room: int) -> list[tuple[str, str]]:
+    """Returns two lines for each case, of ``room`` letters at most: its targets, and its name and split."""
     targets = {name: cohort.column(name) for name in cohort.targets}
     names, splits = cohort.column("case"), cohort.column("split")
     lines = []
     for row in range(len(cohort)):
         known = {name: cells[row] or "?" for name, cells in targets.items()}
         values = [value if name == "label" else f"{name} {value}" for name, value in known.items()]
-        lines.append((" · ".join(values), f"{names[row][:16]} · {splits[row]}"))
+        lines.append((_cut(" · ".join(values), room), f"{_cut(names[row], 20)} · {splits[row]}"))
     return lines
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1] + "…"
 
 
 def _draw_head(figure: Figure, cohort: Cohort, drawn: int, layout: _Layout) -> None:

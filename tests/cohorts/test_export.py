@@ -6,7 +6,9 @@ import json
 import nibabel
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from cmrbias.cli.cohort.exporting import command
 from cmrbias.cohorts.export import export_acdc
 from cmrbias.cohorts.format import Cohort
 from cmrbias.cohorts.importing import import_cohort
@@ -194,3 +196,15 @@ def test_files_are_gzip_without_a_time(tmp_path):
     packed = (tmp_path / "acdc" / "training" / "patient001" / "patient001_4d.nii.gz").read_bytes()
     assert packed[4:8] == b"\0\0\0\0"
     assert len(gzip.decompress(packed)) == 352 + 32 * 40 * 2 * 2
+
+
+def test_the_command_says_what_it_wrote_and_what_is_next(tmp_path, monkeypatch):
+    write_cohort(tmp_path / "cohort", groups=["ICM", "DCM", "DCM", "DCM", "DCM"])
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(command, ["acdc", "cohort", "out"], catch_exceptions=False)
+    assert result.output.splitlines() == [
+        "wrote out: patients in training/ 3, testing/ 2; cases.csv says which case is which",
+        "note: each patient has one slice, and a 4D file of two frames (ED 1, ES 2)",
+        "note: groups that ACDC does not have were written as they are: ICM",
+        "next: cmrbias cohort import acdc out NEW-COHORT",
+    ]

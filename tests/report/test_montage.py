@@ -109,3 +109,23 @@ def test_the_command_says_where_it_wrote(tmp_path, monkeypatch):
         "next: cmrbias cohort check cohort",
     ]
     assert (tmp_path / "cohort.png").is_file()
+
+
+def test_long_captions_are_cut_to_their_image(tmp_path):
+    with CohortWriter(
+        tmp_path / "cohort",
+        name="long",
+        frames=("single",),
+        structures=(),
+        targets={f"finding{number}": {"kind": "binary"} for number in range(14)},
+        preparation={},
+        provenance={},
+    ) as writer:
+        row = {"case": "c", "patient": "p", "split": "train"} | {f"finding{n}": 1 for n in range(14)}
+        writer.add(row, np.full((1, 256, 256), 7, np.uint8), None)
+    draw_montage(Cohort.open(tmp_path / "cohort"), np.array([0]), tmp_path / "out.png")
+    caption = pixels(tmp_path / "out.png")[84 + 256 :]  # below head and image
+    columns = np.flatnonzero((caption > 60).any(axis=(0, 2)))
+    gap = np.diff(columns).max()
+    assert gap > 12  # between the frame's name and the targets
+    assert columns.max() < 18 + 256

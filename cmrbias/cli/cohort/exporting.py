@@ -22,8 +22,8 @@ def acdc(cohort: Path, out: Path, label: str) -> None:
     from cmrbias.cohorts.format import Cohort
 
     report = export_acdc(Cohort.open(cohort), out, label)
-    counts = ", ".join(f"{count} patients in {folder}/" for folder, count in report.patients.items())
-    click.echo(f"wrote {report.out}: {counts}; cases.csv says which case is which")
+    counts = ", ".join(f"{folder}/ {count}" for folder, count in report.patients.items())
+    click.echo(f"wrote {report.out}: patients in {counts}; cases.csv says which case is which")
     for note in report.notes:
         click.echo(f"note: {note}")
     click.echo(f"next: cmrbias cohort import acdc {report.out} NEW-COHORT")
