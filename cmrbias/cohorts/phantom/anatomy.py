@@ -33,12 +33,12 @@ NORMAL = {  # mean and standard deviation between persons
 CHANGES = {  # what a diagnosis adds at strength 1
     "NOR": {},
     "DCM": {"pool": 8.0, "shortening": -0.17, "wall": -0.8},
-    "HCM": {"pool": -2.5, "shortening": 0.05, "wall": 2.0, "septum": 7.0},
+    "HCM": {"pool": -2.5, "shortening": 0.05, "wall": 1.5, "septum": 6.0},
     "MINF": {"pool": 3.0, "shortening": -0.05, "infarct": 0.85},
     "RV": {"rv": 13.0, "rv_shortening": -0.12, "flattening": 0.16},
-    "ICM": {"pool": 6.0, "shortening": -0.10, "infarct": 0.85},
+    "ICM": {"pool": 5.5, "shortening": -0.10, "infarct": 0.85},
     "NICM": {"pool": 8.0, "shortening": -0.16, "wall": -0.5},
-    "AMYL": {"pool": -1.0, "shortening": -0.06, "wall": 5.0},
+    "AMYL": {"pool": -1.0, "shortening": -0.06, "wall": 4.5},
 }
 
 EXTREME = 2.2  # variation is cut off at so many standard deviations, so that every heart fits its chest

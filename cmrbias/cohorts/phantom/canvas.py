@@ -1,9 +1,9 @@
 """Painting tissue with soft edges on a grid in millimetres.
 
-The canvas holds *signed* signal: water positive, fat negative, because in balanced SSFP at the
-usual repetition time the two are in opposite phase (Hargreaves et al., MRM 2003). Where they share
-a pixel they cancel, which draws the dark "India ink" lines around organs as a scanner does, once
-the magnitude is taken.
+The canvas holds complex signal: water is positive, fat points nearly the other way, because in
+balanced SSFP at the usual repetition time the two are almost in opposite phase (Hargreaves et al.,
+MRM 2003). Where they share a pixel they cancel, which draws the dark "India ink" lines around organs
+as a scanner does, once the magnitude is taken.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Floats = np.ndarray
 
 
 class Canvas:
-    """A square image of signed signal and where its pixels lie.
+    """A square image of complex signal and where its pixels lie.
 
     Attributes:
         pixel: side of a pixel in mm.
         x, y: pixel centres in mm, rightwards (1, size) and downwards (size, 1), 0 in the middle.
-        signal: (size, size) float32.
+        signal: (size, size) complex64.
     """
 
     def __init__(self, size: int) -> None:
@@ -30,7 +30,7 @@ class Canvas:
         self.pixel = FIELD_MM / size
         self.x = axis[None, :].astype(np.float32)
         self.y = axis[:, None].astype(np.float32)
-        self.signal = np.zeros((size, size), np.float32)
+        self.signal = np.zeros((size, size), np.complex64)
 
     def window(self, x: float, y: float, reach: float) -> tuple[slice, slice]:
         """Returns the rows and columns that lie within ``reach`` mm of a point."""
@@ -47,7 +47,7 @@ class Canvas:
     def paint(
         self,
         distance: Floats,
-        value: float | Floats,
+        value: complex | Floats,
         window: tuple[slice, slice] = (slice(None), slice(None)),
         opacity: float | Floats = 1.0,
     ) -> None:
@@ -55,7 +55,7 @@ class Canvas:
 
         Args:
             distance: signed distance to the shape's edge in mm, negative inside, of the window's shape.
-            value: the tissue's signed signal, one number or one a pixel of the window.
+            value: the tissue's complex signal, one number or one a pixel of the window.
             window: which part of the image.
             opacity: 0 to 1, one number or one a pixel of the window.
         """
@@ -67,16 +67,25 @@ class Canvas:
         self,
         centre: tuple[float, float],
         radii: tuple[float, float],
-        value: float | Floats,
+        value: complex | Floats,
         angle: float = 0.0,
-        opacity: float = 1.0,
+        opacity: float | Floats = 1.0,
         at: tuple[Floats, Floats] | None = None,
     ) -> None:
-        """Paints an ellipse; ``at`` are warped pixel positions (size, size) to use in place of x, y."""
+        """Paints an ellipse.
+
+        Args:
+            centre, radii: in mm.
+            value: the tissue's complex signal, one number or (size, size).
+            angle: of the first radius, in radians clockwise from the viewer's right.
+            opacity: 0 to 1, one number or (size, size).
+            at: warped pixel positions (size, size) to use in place of x and y.
+        """
         rows, columns = window = self.window(*centre, reach=max(radii) + 8)
         x, y = (self.x[:, columns], self.y[rows]) if at is None else (at[0][window], at[1][window])
         shade = value[window] if isinstance(value, np.ndarray) else value
-        self.paint(ellipse_distance(x, y, centre, radii, angle), shade, window, opacity)
+        solid = opacity[window] if isinstance(opacity, np.ndarray) else opacity
+        self.paint(ellipse_distance(x, y, centre, radii, angle), shade, window, solid)
 
 
 def ellipse_distance(

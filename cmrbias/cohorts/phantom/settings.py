@@ -32,7 +32,11 @@ class PhantomOptions:
     )
     cue_condition: str = option("as-trained", "as-trained, independent, absent or reversed")
     anatomy_strength: float = option(
-        0.32, "how far diagnoses change the heart: 0 not at all, 1 as in textbooks", minimum=0, maximum=1
+        0.32,
+        "how far diagnoses change the heart: 0 not at all, 1 as in textbooks; at the default a classifier "
+        "of heart measurements reaches a macro AUC of about 0.85",
+        minimum=0,
+        maximum=1,
     )
     image_size: int = option(224, "side of the images in pixels (336 mm)", minimum=SMALLEST_IMAGE)
     seed: int = option(0, "same seed, same bytes", minimum=0)

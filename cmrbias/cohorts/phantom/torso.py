@@ -25,17 +25,18 @@ from cmrbias.cohorts.phantom.canvas import (
 CENTRE = (27.0, 48.0)
 TILT = np.deg2rad(-30.0)  # the anterior chest wall rises to the right
 HALF_WIDTH, HALF_DEPTH = 220.0, 135.0
+OUT_OF_PHASE = complex(np.exp(1j * np.deg2rad(145)))
 SQUARENESS = 2.6  # exponent of the superellipse: a chest is squarer than an ellipse
 
 
 class Tissue(NamedTuple):
-    """Signed signal of tissues in balanced SSFP at 1.5 T relative to blood; fat is negative (see canvas)."""
+    """Signal of tissues in balanced SSFP at 1.5 T, relative to one; fat and marrow are out of phase."""
 
     blood: float = 0.86
     myocardium: float = 0.27
     muscle: float = 0.25
-    fat: float = -0.62
-    marrow: float = -0.34
+    fat: complex = 0.62 * OUT_OF_PHASE
+    marrow: complex = 0.34 * OUT_OF_PHASE
     bone: float = 0.06
     lung: float = 0.035
     liver: float = 0.34
@@ -58,7 +59,7 @@ class Wall:
 def draw_wall(rng: np.random.Generator) -> Wall:
     """Draws the body's outline with its layers of fat and muscle."""
     tilt = TILT + rng.uniform(-0.09, 0.09)
-    breadth, depth = HALF_WIDTH * rng.uniform(0.97, 1.03), HALF_DEPTH * rng.uniform(0.97, 1.09)
+    breadth, depth = HALF_WIDTH * rng.uniform(0.97, 1.03), HALF_DEPTH * rng.uniform(0.97, 1.06)
     along, across = np.abs(np.cos(THETA - tilt)), np.abs(np.sin(THETA - tilt))
     edge = (along / breadth) ** SQUARENESS + (across / depth) ** SQUARENESS
     skin = edge ** (-1 / SQUARENESS) + 1.2 * smooth_circle(rng, ANGLES, 3, 9)
@@ -84,8 +85,8 @@ def paint_torso(canvas: Canvas, wall: Wall, rng: np.random.Generator) -> None:
     canvas.paint(abdomen, TISSUE.fat * 0.85 * texture)
     _paint_bowel(canvas, rng, at, abdomen, texture)
     _paint_liver(canvas, rng, at, abdomen, texture)
-    _paint_stomach_and_spleen(canvas, rng, at, texture)
-    _paint_spine_and_aorta(canvas, rng, at, texture)
+    _paint_stomach_and_spleen(canvas, rng, at, texture, np.clip(-inside / 4, 0, 1))
+    _paint_spine_and_aorta(canvas, rng, at, texture, np.clip((around(wall.muscle, theta) - radius) / 4, 0, 1))
 
 
 def _paint_wall(
@@ -143,11 +144,11 @@ def _paint_mediastinum(
     ]
     fringe = 1.8 * smooth_field(rng, len(canvas.signal), 6.0)
     strands = np.abs(smooth_field(rng, len(canvas.signal), 5.0))
-    fat = 0.8 * TISSUE.fat * texture * np.clip(0.5 + 1.5 * strands, 0, 1)
+    fat = 0.8 * TISSUE.fat * texture * np.clip(0.65 + 1.2 * strands, 0, 1)
     for centre, radii, angle in pads:
         distance = np.maximum(ellipse_distance(*at, centre, radii, angle) + fringe, inside)
-        canvas.paint(distance - 1.0, 0.1)
-        canvas.paint(distance, fat)
+        canvas.paint(0.6 * distance - 0.8, 0.1)
+        canvas.paint(0.6 * distance, fat)
 
 
 def _below_diaphragm(at: tuple[Floats, Floats], rng: np.random.Generator) -> Floats:
@@ -169,9 +170,10 @@ def _paint_bowel(
         radii = (rng.uniform(8, 18), rng.uniform(6, 12))
         angle, content = rng.uniform(0, np.pi), rng.uniform(0.05, 0.75) ** 1.5
         window = canvas.window(*centre, reach=max(radii) + 10)
-        distance = ellipse_distance(at[0][window], at[1][window], centre, radii, angle)
+        slant = rng.uniform(0.25, 1)  # a wall that is cut obliquely has a soft edge
+        distance = slant * ellipse_distance(at[0][window], at[1][window], centre, radii, angle)
         canvas.paint(distance, TISSUE.muscle * texture[window], window, room[window])
-        canvas.paint(distance + 2.5, content * texture[window] ** 3, window, room[window])
+        canvas.paint(distance + 2.5 * slant, content * texture[window] ** 3, window, room[window])
 
 
 def _paint_liver(
@@ -181,7 +183,7 @@ def _paint_liver(
     tip, bottom = rng.uniform(-15, 25), rng.uniform(130, 175)
     edge = (x - tip + rng.uniform(0.3, 0.8) * (y - 60) - 0.004 * (y - 90) ** 2) * 0.87
     liver = np.maximum(np.maximum(abdomen + 2.0, edge), y - bottom - 0.15 * x)
-    canvas.paint(liver, TISSUE.liver * (0.5 + 0.5 * texture))
+    canvas.paint(rng.uniform(0.3, 0.8) * liver, TISSUE.liver * (0.5 + 0.5 * texture))
     room = np.clip(-liver / 4, 0, 1)
     root = (rng.uniform(-70, -30), rng.uniform(85, 115))
     for _ in range(34):  # vessels run towards the root, but are mostly cut across
@@ -194,36 +196,38 @@ def _paint_liver(
 
 
 def _paint_stomach_and_spleen(
-    canvas: Canvas, rng: np.random.Generator, at: tuple[Floats, Floats], texture: Floats
+    canvas: Canvas, rng: np.random.Generator, at: tuple[Floats, Floats], texture: Floats, room: Floats
 ) -> None:
     centre = (rng.uniform(20, 45), rng.uniform(86, 98))
     radii = (rng.uniform(30, 46), rng.uniform(17, 26))
     angle = rng.uniform(-0.1, 0.35)
     content = TISSUE.fluid * 0.75 if rng.random() < 0.4 else rng.uniform(0.1, 0.35)
-    canvas.ellipse(centre, radii, TISSUE.muscle * texture, angle, at=at)
-    canvas.ellipse(centre, (radii[0] - 4, radii[1] - 4), content * texture**4, angle, at=at)
+    canvas.ellipse(centre, radii, TISSUE.muscle * texture, angle, room, at)
+    canvas.ellipse(centre, (radii[0] - 4, radii[1] - 4), content * texture**4, angle, room, at)
     if rng.random() < 0.6:  # an air bubble on top, for the patient lies on the back
         top = (centre[0] - rng.uniform(2, 12), centre[1] - 0.45 * radii[1])
-        canvas.ellipse(top, (0.55 * radii[0], 0.38 * radii[1]), 0.02, angle, at=at)
+        canvas.ellipse(top, (0.55 * radii[0], 0.38 * radii[1]), TISSUE.lung, angle, room, at)
     spleen = (rng.uniform(102, 116), rng.uniform(98, 112))
-    canvas.ellipse(
-        spleen, (rng.uniform(30, 42), rng.uniform(15, 21)), TISSUE.spleen * (0.7 + 0.3 * texture), 0.95, at=at
-    )
+    pulp = TISSUE.spleen * (0.7 + 0.3 * texture)
+    canvas.ellipse(spleen, (rng.uniform(30, 42), rng.uniform(15, 21)), pulp, 0.95, room, at)
 
 
 def _paint_spine_and_aorta(
-    canvas: Canvas, rng: np.random.Generator, at: tuple[Floats, Floats], texture: Floats
+    canvas: Canvas, rng: np.random.Generator, at: tuple[Floats, Floats], texture: Floats, room: Floats
 ) -> None:
     spine = (136 + rng.uniform(-4, 4), 66 + rng.uniform(-4, 4))
-    canvas.ellipse((spine[0] + 26, spine[1] + 8), (38, 44), TISSUE.muscle * texture, 0.3, at=at)
-    canvas.ellipse(spine, (24, 20), 0.7 * TISSUE.fat, 0.4, at=at)
-    canvas.ellipse(spine, (20, 17), TISSUE.bone, 0.4, at=at)
-    canvas.ellipse(spine, (18.3, 15.3), TISSUE.marrow * texture, 0.4, at=at)
     canal = (spine[0] + 24, spine[1] + 9)
-    canvas.ellipse(canal, (9, 8), TISSUE.fluid, at=at)
-    canvas.ellipse(canal, (4.5, 4), 0.45, at=at)
     aorta = (spine[0] - 30 + rng.uniform(-3, 3), spine[1] - 14 + rng.uniform(-4, 4))
-    radius = rng.uniform(9.5, 13)
-    canvas.ellipse(aorta, (radius + 3.5, radius + 3), 0.8 * TISSUE.fat, at=at)
-    canvas.ellipse(aorta, (radius + 1.2, radius + 1.2), TISSUE.muscle, at=at)
-    canvas.ellipse(aorta, (radius, radius), TISSUE.blood * (0.7 + 0.3 * texture), at=at)
+    width = rng.uniform(9.5, 13)
+    for centre, radii, value in (
+        ((spine[0] + 26, spine[1] + 8), (38, 44), TISSUE.muscle * texture),
+        (spine, (24, 20), 0.7 * TISSUE.fat),
+        (spine, (20, 17), TISSUE.bone),
+        (spine, (18.3, 15.3), TISSUE.marrow * texture),
+        (canal, (9, 8), TISSUE.fluid),
+        (canal, (4.5, 4), 0.45),  # the cord
+        (aorta, (width + 3.5, width + 3), 0.8 * TISSUE.fat),
+        (aorta, (width + 1.2, width + 1.2), TISSUE.muscle),
+        (aorta, (width, width), TISSUE.blood * (0.7 + 0.3 * texture)),
+    ):
+        canvas.ellipse(centre, radii, value, 0.4, room, at)

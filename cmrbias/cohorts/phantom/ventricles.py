@@ -83,7 +83,7 @@ def paint_heart(canvas: Canvas, heart: Heart, frame: Contours, details: Details,
     radius, theta = polar(canvas.x[:, window[1]], canvas.y[window[0]], heart.centre)
     mottle, grain = details.mottle[window], details.grain[window]
 
-    def paint(edge: Floats, value: float | Floats, opacity: float = 1.0) -> None:
+    def paint(edge: Floats, value: complex | Floats, opacity: float = 1.0) -> None:
         canvas.paint(_distance(edge, radius, theta), value, window, opacity)
 
     outer = np.maximum(frame.rv + 2.6, frame.epi)
