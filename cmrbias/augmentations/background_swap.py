@@ -23,9 +23,9 @@ class BackgroundSwap(Augmentation):
     donor might be the same patient). Masks stay as they are. Stands before crops and other geometry.
 
     Attributes:
-        metrics: of the last batch: ``swap_unchanged``, the share of images that stayed as they are,
-            and ``swap_residual``, over the others the share of pixels where the donor's heart lay
-            outside the own one, which ``fill`` covered (with ``donor`` it shows).
+        metrics: of the last batch, each (N,): ``swap_unchanged``, 1 for an image that stayed as it
+            is, else 0; ``swap_residual``, the share of pixels where the donor's heart lay outside the
+            own one and ``fill`` covered it (with ``donor`` it shows), NaN for an unchanged image.
     """
 
     needs_masks = True
@@ -52,11 +52,11 @@ class BackgroundSwap(Augmentation):
         assert masks is not None  # needs_masks
         heart = masks != 0
         donors = _donors(heart.any((1, 2, 3)), params)
-        changed = donors != torch.arange(len(donors), device=donors.device)
-        residual = background_residual(heart, donors).mean(1)  # 0 where an image is its own donor
+        unchanged = donors == torch.arange(len(donors), device=donors.device)
+        residual = background_residual(heart, donors).mean(1)
         self.metrics = {
-            "swap_unchanged": 1 - changed.sum() / max(len(changed), 1),
-            "swap_residual": residual.sum() / changed.sum().clamp(min=1),
+            "swap_unchanged": unchanged.float(),
+            "swap_residual": residual.masked_fill(unchanged, torch.nan),
         }
         return background_swap(images, heart, donors, self.options.fill), masks
 

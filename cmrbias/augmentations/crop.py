@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cmrbias.api import Augmentation, CmrbiasError, Params, draws, option
@@ -24,6 +23,10 @@ class Crop(Augmentation):
     (torchvision draws again and so prefers small ones). Sides are whole pixels.
     Images are resampled by the antialiased bilinear filter, masks to the nearest pixel. Stands before
     other geometry, because the area is that of the stored image.
+
+    Attributes:
+        metrics: of the last images, given masks: ``heart_shown`` (N,), the share of the heart in the
+            crop, NaN where the mask is empty.
     """
 
     columns = ("area",)
@@ -45,6 +48,7 @@ class Crop(Augmentation):
 
     def __init__(self, options: Any, size: int) -> None:
         super().__init__(options, size)
+        self.metrics: dict[str, Tensor] = {}
         self.needs_masks = options.min_heart > 0  # type: ignore[misc]  # a class variable but for us
 
     def draw(self, keys: Tensor) -> Params:
@@ -63,12 +67,14 @@ class Crop(Augmentation):
     def apply(self, images: Tensor, masks: Tensor | None, params: Params) -> tuple[Tensor, Tensor | None]:
         """Returns crops (N, C, size, size) of the images, and of the masks."""
         boxes = _boxes(params, params.get("area", whole(images)))
-        if masks is not None and self.needs_masks:
-            chosen = _show(boxes, masks, self.options.min_heart)
-        else:
-            chosen = boxes[:, 0]
-        moved = None if masks is None else nearest(masks, chosen, self.size)
-        return resample(images, chosen, self.size), moved
+        if masks is None:
+            self.metrics = {}
+            return resample(images, boxes[:, 0], self.size), None
+        shares = _heart_shares(boxes, masks)
+        best = _first_enough(shares, self.options.min_heart)
+        row = torch.arange(len(best), device=best.device)
+        self.metrics = {"heart_shown": shares[row, best]}
+        return resample(images, boxes[row, best], self.size), nearest(masks, boxes[row, best], self.size)
 
 
 def _boxes(params: Params, area: Tensor) -> Tensor:
@@ -83,21 +89,31 @@ def _boxes(params: Params, area: Tensor) -> Tensor:
     return torch.stack([y, x, h, w], -1)
 
 
-def _show(boxes: Tensor, masks: Tensor, least: float) -> Tensor:
-    """Returns the first of each row's boxes (N, K, 4) that shows the share ``least`` of its heart.
+def _heart_shares(boxes: Tensor, masks: Tensor) -> Tensor:
+    """Returns the share of each mask (N, 1, H, W) inside its boxes (N, K, 4): (N, K) float32.
 
-    Where none does it is the one that shows most, and the first where the mask is empty.
+    NaN where the mask is empty. Counts of pixels are exact in float32.
     """
-    sums = F.pad(masks[:, 0].double().cumsum(-1).cumsum(-2), (1, 0, 1, 0))  # sums[y, x]: heart above and left
-    top, left, height, width = boxes.long().unbind(-1)
-    row = torch.arange(len(masks), device=masks.device)[:, None]
+    top, left, height, width = boxes.unbind(-1)
+    rows, columns = (
+        _inside(start, length, pixels).to(masks.dtype)
+        for start, length, pixels in ((top, height, masks.shape[-2]), (left, width, masks.shape[-1]))
+    )
+    count = ((rows @ masks[:, 0]) * columns).sum(-1)
+    return count / masks.sum((1, 2, 3))[:, None]
 
-    def corner(y: Tensor, x: Tensor) -> Tensor:
-        return sums[row, y, x]
 
-    bottom, right = top + height, left + width
-    shown = corner(bottom, right) - corner(top, right) - corner(bottom, left) + corner(top, left)
-    enough = (shown >= least * sums[:, -1:, -1]).double()
+def _inside(start: Tensor, length: Tensor, pixels: int) -> Tensor:
+    """Returns which pixels of an axis lie in each range (N, K): (N, K, pixels) bool."""
+    at = torch.arange(pixels, device=start.device)
+    return (at >= start[..., None]) & (at < (start + length)[..., None])
+
+
+def _first_enough(shares: Tensor, least: float) -> Tensor:
+    """Returns the first candidate (N,) int64 whose share (N, K) is ``least``, else the one with most.
+
+    Where the shares are NaN (empty mask) it is the first.
+    """
+    enough = ~(shares < least)
     # argmax gives the first of equals
-    best = torch.where(enough.any(1), enough.argmax(1), shown.argmax(1))
-    return boxes[row[:, 0], best]
+    return torch.where(enough.any(1), enough.int().argmax(1), shares.argmax(1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from cmrbias.api import Augmentation, Params, draws, option
@@ -27,9 +26,17 @@ class Flip(Augmentation):
 
     def apply(self, images: Tensor, masks: Tensor | None, params: Params) -> tuple[Tensor, Tensor | None]:
         """Returns images and masks of the same shape."""
-        for name, dimension in (("horizontal", -1), ("vertical", -2)):
-            chosen = params[name][:, None, None, None]
-            images = torch.where(chosen, images.flip(dimension), images)
-            if masks is not None:
-                masks = torch.where(chosen, masks.flip(dimension), masks)
-        return images, masks
+        both = params["horizontal"], params["vertical"]
+        return _flipped(images, *both), None if masks is None else _flipped(masks, *both)
+
+
+def _flipped(images: Tensor, horizontal: Tensor, vertical: Tensor) -> Tensor:
+    """Flips the chosen images (N, C, H, W): only their memory is read twice."""
+    result = images.clone()
+    for chosen, dims in (
+        (horizontal & ~vertical, [3]),
+        (vertical & ~horizontal, [2]),
+        (horizontal & vertical, [2, 3]),
+    ):
+        result[chosen] = images[chosen].flip(dims)
+    return result

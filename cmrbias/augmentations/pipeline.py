@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from cmrbias.api import Augmentation, CmrbiasError, draws
+from cmrbias.api import Augmentation, CmrbiasError, Params, draws
 from cmrbias.augmentations.geometry import nearest, resample, whole
 from cmrbias.options import build, options_of
 
 if TYPE_CHECKING:
     from cmrbias.registry import Registry
 
-_CHUNK = 16  # images that a processor's cache holds while they pass through; four times faster at 224 px
+_PIXELS = 2**18  # of views in work at a time on a processor: more of them leave its cache
 
 
 class Rows(NamedTuple):
-    """Images (N, 1, H, W), masks (N, 1, H, W) or None, keys (N,), and columns by name (N, ...)."""
+    """Images and masks (N, 1, H, W) on their way, draws of each augmentation, and metrics by name."""
 
     images: Tensor
     masks: Tensor | None
-    keys: Tensor
-    columns: Mapping[str, Tensor]
+    params: Sequence[Params]
+    metrics: Mapping[str, Tensor]
 
 
 class Pipeline:
@@ -46,8 +46,8 @@ class Pipeline:
         self.needs_masks = any(a.needs_masks for _, a in augmentations)
         self._augmentations = tuple(augmentations)
         mixing = [i + 1 for i, (_, a) in enumerate(augmentations) if getattr(a, "mixes_rows", False)]
-        self._together = self._augmentations[: max(mixing, default=0)]
-        self._apart = self._augmentations[len(self._together) :]
+        self._together = max(mixing, default=0)
+        self._metrics: dict[str, Tensor] = {}
 
     def __call__(
         self, images: Tensor, masks: Tensor | None, keys: Tensor, columns: Mapping[str, Tensor]
@@ -65,17 +65,23 @@ class Pipeline:
             CmrbiasError: masks or a column are wanted and not given.
         """
         self._check(masks, columns)
-        rows = Rows(images, masks, keys, columns)
-        for name, augmentation in self._together:
-            rows = _applied(name, augmentation, rows)
-        step = _CHUNK if images.device.type == "cpu" else max(len(images), 1)
+        drawn = [_drawn(name, a, keys, columns, images.device) for name, a in self._augmentations]
+        rows = Rows(images, masks, drawn, {})
+        for number in range(self._together):
+            rows = self._applied(number, rows)
+        step = max(1, _PIXELS // self.size**2 if images.device.type == "cpu" else len(images))
         starts = range(0, max(len(images), 1), step)
-        views, moved = zip(*(self._view(_some(rows, slice(s, s + step))) for s in starts), strict=True)
-        return torch.cat(views), None if masks is None else torch.cat(moved)
+        parts = [self._view(_some(rows, slice(start, start + step))) for start in starts]
+        self._metrics = {name: torch.cat([p.metrics[name] for p in parts]) for name in parts[0].metrics}
+        moved = [part.masks for part in parts if part.masks is not None]
+        return torch.cat([part.images for part in parts]), torch.cat(moved) if moved else None
 
     def metrics(self) -> dict[str, Tensor]:
-        """Returns what the augmentations have measured on the last batch: name to a scalar."""
-        return {k: v for _, a in self._augmentations for k, v in getattr(a, "metrics", {}).items()}
+        """Returns what the augmentations measured on the last batch: name to (N,), NaN where unknown.
+
+        With masks and a crop there is ``heart_shown``, the share of the heart that the view shows.
+        """
+        return self._metrics
 
     def _check(self, masks: Tensor | None, columns: Mapping[str, Tensor]) -> None:
         for name, augmentation in self._augmentations:
@@ -85,15 +91,25 @@ class Pipeline:
                 if column not in columns and column != "area":
                     raise CmrbiasError(f"augmentation {name!r} needs the column {column!r}, which is missing")
 
-    def _view(self, rows: Rows) -> tuple[Tensor, Tensor | None]:
-        for name, augmentation in self._apart:
-            rows = _applied(name, augmentation, rows)
+    def _applied(self, number: int, rows: Rows) -> Rows:
+        augmentation, params = self._augmentations[number][1], rows.params
+        images, masks = augmentation.apply(rows.images, rows.masks, params[number])
+        if images.shape[-2:] != rows.images.shape[-2:]:  # the area is that of the stored images
+            params = [{name: p[name] for name in p if name != "area"} for p in params]
+        metrics = dict(rows.metrics)
+        for name, value in getattr(augmentation, "metrics", {}).items():
+            metrics[name] = metrics[name] * value if name in metrics else value  # shares of what was left
+        return Rows(images, masks, params, metrics)
+
+    def _view(self, rows: Rows) -> Rows:
+        for number in range(self._together, len(self._augmentations)):
+            rows = self._applied(number, rows)
         images, masks = rows.images, rows.masks
         if images.shape[-2:] != (self.size, self.size):
             boxes = whole(images)
             images = resample(images, boxes, self.size)
             masks = None if masks is None else nearest(masks, boxes, self.size)
-        return (images * 2 - 1).clamp_(-1, 1), masks
+        return rows._replace(images=images.mul(2).sub_(1).clamp_(-1, 1), masks=masks)
 
 
 def build_pipeline(registry: Registry, spec: Mapping[str, Mapping[str, Any]], size: int) -> Pipeline:
@@ -115,19 +131,16 @@ def build_pipeline(registry: Registry, spec: Mapping[str, Mapping[str, Any]], si
     return Pipeline(augmentations, size)
 
 
-def _applied(name: str, augmentation: Augmentation, rows: Rows) -> Rows:
-    """Returns the rows after an augmentation; its draws depend on the keys and its name alone."""
-    params = augmentation.draw(draws.derive(rows.keys, draws.salt(name)))
-    params |= {column: rows.columns[column] for column in augmentation.columns if column in rows.columns}
-    params = {key: value.to(rows.images.device) for key, value in params.items()}
-    images, masks = augmentation.apply(rows.images, rows.masks, params)
-    columns = dict(rows.columns)
-    if images.shape[-2:] != rows.images.shape[-2:]:
-        columns.pop("area", None)  # it holds for images of the stored size
-    return Rows(images, masks, rows.keys, columns)
+def _drawn(
+    name: str, augmentation: Augmentation, keys: Tensor, columns: Mapping[str, Tensor], device: torch.device
+) -> Params:
+    """Returns an augmentation's draws, a function of the keys and its name alone, and its columns."""
+    params = augmentation.draw(draws.derive(keys, draws.salt(name)))
+    params |= {column: columns[column] for column in augmentation.columns if column in columns}
+    return {key: value.to(device) for key, value in params.items()}
 
 
 def _some(rows: Rows, which: slice) -> Rows:
     masks = None if rows.masks is None else rows.masks[which]
-    columns = {name: values[which] for name, values in rows.columns.items()}
-    return Rows(rows.images[which], masks, rows.keys[which], columns)
+    params = [{name: p[name][which] for name in p} for p in rows.params]
+    return Rows(rows.images[which], masks, params, {k: v[which] for k, v in rows.metrics.items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,10 @@ class Rotate(Augmentation):
     """Turns an image about its centre, keeping its size; what comes in from outside is 0.
 
     Images are sampled bilinearly (the scale stays, so nothing aliases), masks to the nearest pixel.
+
+    Attributes:
+        metrics: of the last images, given masks: ``heart_shown`` (N,), the share of the heart that
+            came to the rotation and did not leave the image by it.
     """
 
     @dataclass(frozen=True)
@@ -22,6 +27,10 @@ class Rotate(Augmentation):
         """Options of the rotation."""
 
         degrees: float = option(20.0, "largest angle, to either side", minimum=0, maximum=180)
+
+    def __init__(self, options: Any, size: int) -> None:
+        super().__init__(options, size)
+        self.metrics: dict[str, Tensor] = {}
 
     def draw(self, keys: Tensor) -> Params:
         """Returns ``cos`` and ``sin`` (N,) float64 of the angle, counter-clockwise on the screen."""
@@ -31,10 +40,19 @@ class Rotate(Augmentation):
     def apply(self, images: Tensor, masks: Tensor | None, params: Params) -> tuple[Tensor, Tensor | None]:
         """Returns images and masks of the same shape."""
         grid = _grid(params["cos"], params["sin"], *images.shape[-2:])
-        images = F.grid_sample(images, grid, mode="bilinear", align_corners=False)
-        if masks is not None:
-            masks = F.grid_sample(masks, grid, mode="nearest", align_corners=False)
-        return images, masks
+        turned = F.grid_sample(images, grid, mode="bilinear", align_corners=False)
+        if masks is None:
+            self.metrics = {}
+            return turned, None
+        moved = F.grid_sample(masks, grid, mode="nearest", align_corners=False)
+        self.metrics = {"heart_shown": _kept(masks, moved)}
+        return turned, moved
+
+
+def _kept(before: Tensor, after: Tensor) -> Tensor:
+    """Returns the share (N,) of a mask's pixels that are left; 1 where there were none."""
+    count = before.sum((1, 2, 3))
+    return torch.where(count > 0, (after.sum((1, 2, 3)) / count).clamp(max=1), 1.0)
 
 
 def _grid(cos: Tensor, sin: Tensor, height: int, width: int) -> Tensor:

@@ -50,16 +50,16 @@ def test_views_are_finite_in_range_and_of_the_size(registry, spec, size):
 
 @pytest.mark.parametrize("spec", EACH, ids=lambda spec: "+".join(spec))
 def test_a_view_is_a_function_of_its_row_alone(registry, spec):
-    images, masks = discs(37, 100, 90)
-    pipeline = build_pipeline(registry, spec, 80)
-    area = torch.tensor([[5.0, 6.0, 80.0, 70.0]]).expand(37, 4)
-    views, moved = pipeline(images, masks, keys(37), {"area": area})
+    images, masks = discs(20, 100, 90)
+    pipeline = build_pipeline(registry, spec, 128)
+    area = torch.tensor([[5.0, 6.0, 80.0, 70.0]]).expand(20, 4)
+    views, moved = pipeline(images, masks, keys(20), {"area": area})
     threads = torch.get_num_threads()
     try:
-        for count, part in ((1, 16), (2, 1), (3, 5), (4, 37)):
+        for count, part in ((1, 7), (2, 1), (3, 20)):
             torch.set_num_threads(count)
-            for rows in torch.randperm(37, generator=torch.Generator().manual_seed(part)).split(part):
-                view, mask = pipeline(images[rows], masks[rows], keys(37)[rows], {"area": area[rows]})
+            for rows in torch.randperm(20, generator=torch.Generator().manual_seed(part)).split(part):
+                view, mask = pipeline(images[rows], masks[rows], keys(20)[rows], {"area": area[rows]})
                 assert torch.equal(view, views[rows])
                 assert torch.equal(mask, moved[rows])
     finally:
@@ -166,7 +166,9 @@ def test_a_pipeline_says_what_it_wants(registry):
 def test_the_swap_sees_the_whole_batch_and_is_measured(registry):
     images, masks = discs(40, 48, 48)
     images[:] = torch.linspace(0.1, 0.9, 40)[:, None, None, None]
-    pipeline = build_pipeline(registry, {"background-swap": {}, "flip": {"horizontal": 0, "vertical": 0}}, 48)
+    pipeline = build_pipeline(
+        registry, {"background-swap": {}, "flip": {"horizontal": 0, "vertical": 0}}, 128
+    )
     assert pipeline.metrics() == {}
     columns = {"patient": torch.arange(40), "frame": torch.arange(40) % 2}
     views, _ = pipeline(images, masks, keys(40), columns)
@@ -175,8 +177,32 @@ def test_the_swap_sees_the_whole_batch_and_is_measured(registry):
     assert (donors != torch.arange(40)).all()
     assert (donors % 2 == torch.arange(40) % 2).all()
     assert (donors // 16 != torch.arange(40) // 16).any()  # beyond any chunk of rows
-    assert pipeline.metrics()["swap_unchanged"] == 0
-    assert 0 < pipeline.metrics()["swap_residual"] < 1
+    measured = pipeline.metrics()
+    assert measured["swap_unchanged"].tolist() == [0] * 40
+    assert measured["swap_residual"].shape == (40,)
+    assert ((measured["swap_residual"] >= 0) & (measured["swap_residual"] < 0.25)).all()
+
+
+def test_the_share_of_the_heart_in_a_view_is_measured(registry):
+    images, masks = discs(60, 96, 96)
+    masks[7] = 0
+    ids = torch.where(masks > 0, torch.rand(60, 1, 96, 96, generator=torch.Generator().manual_seed(0)), 0)
+    spec = {"crop": {"scale": (0.1, 0.5)}, "flip": {}, "rotate": {}}
+    # views four times as fine as the images show every pixel of theirs, so nearest ids can be counted
+    pipeline = build_pipeline(registry, spec, 384)
+    _, moved = pipeline(images, ids, keys(60), {})
+    want = torch.tensor(
+        [(len(m.unique()) - 1) / max(len(i.unique()) - 1, 1) for m, i in zip(moved, ids, strict=True)]
+    )
+    pipeline(images, masks, keys(60), {})
+    got = pipeline.metrics()["heart_shown"]
+    assert got[7].isnan()
+    known = torch.arange(60) != 7
+    torch.testing.assert_close(got[known], want[known], atol=0.02, rtol=0)
+    assert (want < 0.25).sum() > 5
+    assert (want > 0.9).sum() > 5
+    pipeline(images, None, keys(60), {})
+    assert pipeline.metrics() == {}
 
 
 def test_what_is_missing_is_named(registry):
