@@ -83,11 +83,7 @@ class DicomReader(Reader):
         for study in found.studies:
             try:
                 row = self._row(study, patients)
-                if cine:
-                    items: Iterator[Case | SourceError] = iter([self._cine(study, row)])
-                else:
-                    items = self._singles(study)
-                for item in items:
+                for item in self._cine(study, row) if cine else self._singles(study):
                     if isinstance(item, Case):
                         item.columns |= self._kept(row)
                         item.notes += found.notes
@@ -114,8 +110,8 @@ class DicomReader(Reader):
         kept = {name: text for name, text in row.items() if name not in used}
         return kept | {"label": row[options.label_column]} if row else {}
 
-    def _cine(self, study: Study, row: dict[str, str]) -> Case:
-        """Returns the one case of a study: its largest cine stack."""
+    def _cine(self, study: Study, row: dict[str, str]) -> Iterator[Case | SourceError]:
+        """Yields the one case of a study: its largest cine stack."""
         group, left_out = largest_stack(study)
         self._refuse_burned_in([image for series in group for image in series])
         stack = make_stack(group)
@@ -124,7 +120,7 @@ class DicomReader(Reader):
         used = {frame: [slice_[phase] for slice_ in stack.slices] for frame, phase in phases.chosen.items()}
         turn = stack.orientation.apply
         first = stack.slices[0][0]
-        return Case(
+        yield Case(
             case=study.name,
             patient=study.patient,
             study=study.uid,

@@ -32,6 +32,9 @@ HEADER_COLUMNS = {
     "age": "PatientAge",
 }
 
+# values of ImageType: of single-frame files by Siemens and Philips, and of enhanced ones
+PHASE_MAPS = {"P", "PHASE MAP", "VELOCITY MAP", "PHASE", "VELOCITY"}
+
 
 @dataclass(frozen=True)
 class Image:
@@ -42,8 +45,8 @@ class Image:
         patient, study, series: PatientID, StudyInstanceUID, SeriesInstanceUID.
         date: StudyDate, ``YYYYMMDD``.
         description, modality: SeriesDescription, Modality.
-        technique: ScanningSequence, SequenceVariant and the third value of ImageType, which tell cine from
-            tagging or late enhancement, and magnitude from phase images.
+        technique: ScanningSequence and SequenceVariant, which tell cine from tagging or late enhancement.
+        phase_map: ImageType says that pixels are phases or velocities.
         series_number, acquisition, instance: SeriesNumber, AcquisitionNumber, InstanceNumber (the
             frame's number, from 1, in an enhanced file); 0 where absent.
         time: acquisition date and time, or those of the content; as text, later is greater.
@@ -65,6 +68,7 @@ class Image:
     description: str
     modality: str
     technique: str
+    phase_map: bool
     series_number: int
     acquisition: int
     instance: int
@@ -98,7 +102,8 @@ def read_images(path: Path) -> list[Image]:
         if "Rows" not in header or "Columns" not in header:
             return []
         count = int(header.get("NumberOfFrames") or 1)
-        if count > 1 and "PerFrameFunctionalGroupsSequence" in header:
+        shared = "SharedFunctionalGroupsSequence" in header  # some single-frame files hold empty frame groups
+        if "PerFrameFunctionalGroupsSequence" in header and (count > 1 or shared):
             frames = [_image(path, _frame_header(header, number)) for number in range(count)]
             return [replace(image, frame=n, instance=n + 1) for n, image in enumerate(frames)]
         if count > 1:
@@ -158,7 +163,6 @@ def _image(path: Path, header: Dataset) -> Image:
         filled = (header[k].value for k in keywords if k in header and header[k].value not in (None, ""))
         return next((convert(value) for value in filled), default)
 
-    numbers = _numbers
     return Image(
         path=path,
         patient=first(_text, "PatientID", default=""),
@@ -167,7 +171,8 @@ def _image(path: Path, header: Dataset) -> Image:
         date=first(_text, "StudyDate", default=""),
         description=first(_text, "SeriesDescription", default=""),
         modality=first(_text, "Modality", default=""),
-        technique=_technique(header),
+        technique=f"{header.get('ScanningSequence', '')} {header.get('SequenceVariant', '')}",
+        phase_map=not PHASE_MAPS.isdisjoint(first(_texts, "ImageType", default=())),
         series_number=first(int, "SeriesNumber", default=0),
         acquisition=first(int, "AcquisitionNumber", "FrameAcquisitionNumber", default=0),
         instance=first(int, "InstanceNumber", default=0),
@@ -175,9 +180,9 @@ def _image(path: Path, header: Dataset) -> Image:
         trigger=first(float, "TriggerTime", "NominalCardiacTriggerDelayTime"),
         temporal=first(float, "TemporalPositionIdentifier", "TemporalPositionIndex"),
         size=(int(header.Rows), int(header.Columns)),
-        spacing=first(numbers(2), "PixelSpacing"),
-        position=first(numbers(3), "ImagePositionPatient"),
-        orientation=first(numbers(6), "ImageOrientationPatient"),
+        spacing=first(_spacing, "PixelSpacing"),
+        position=first(_numbers(3), "ImagePositionPatient"),
+        orientation=first(_numbers(6), "ImageOrientationPatient"),
         burned_in=first(_text, "BurnedInAnnotation", default="").upper() == "YES",
         columns={name: _column(first(_text, keyword)) for name, keyword in HEADER_COLUMNS.items()},
     )
@@ -192,14 +197,12 @@ def _time(first: Callable[..., Any]) -> str:
     return str(date + first(_text, "AcquisitionTime", "ContentTime", "SeriesTime", default=""))
 
 
-def _technique(header: Dataset) -> str:
-    kind = header.get("ImageType") or []
-    fields = [header.get("ScanningSequence", ""), header.get("SequenceVariant", ""), *kind[2:3]]
-    return " ".join(_text(field) for field in fields)
-
-
 def _text(value: Any) -> str:
     return str(value).strip()
+
+
+def _texts(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else [str(part) for part in value]
 
 
 def _numbers(count: int) -> Callable[[Any], tuple[float, ...]]:
@@ -210,6 +213,13 @@ def _numbers(count: int) -> Callable[[Any], tuple[float, ...]]:
         return result
 
     return convert
+
+
+def _spacing(value: Any) -> tuple[float, ...]:
+    spacing = _numbers(2)(value)
+    if min(spacing) <= 0:
+        raise ValueError(f"expected a PixelSpacing over 0 mm, found {value}")
+    return spacing
 
 
 def _column(text: str | None) -> str | int | None:

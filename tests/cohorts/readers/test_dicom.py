@@ -121,6 +121,30 @@ def test_the_stack_with_the_most_slices_is_the_case_and_the_others_are_listed(di
     assert "left out: 1 single images" in case.notes
 
 
+def test_phase_maps_are_left_out(dicom, tmp_path):
+    dicom.write_cine(tmp_path / "m", slices=2, ImageType=["ORIGINAL", "PRIMARY", "M_FFE", "M", "FFE"])
+    dicom.write_cine(
+        tmp_path / "p", slices=2, add=50, ImageType=["ORIGINAL", "PRIMARY", "PHASE MAP", "P", "FFE"]
+    )
+    case = dicom.only(tmp_path)
+    assert dicom.values(case, "ED") == dicom.expected(2, 0)
+    assert "ignored: 8 phase or velocity maps" in case.notes
+
+
+def test_an_image_type_of_one_value_is_no_phase_map(dicom, tmp_path):
+    dicom.write_cine(tmp_path, ImageType="PRIMARY")
+    assert dicom.values(dicom.only(tmp_path), "ED") == dicom.expected(3, 0)
+
+
+def test_series_that_share_number_and_identifier_are_told_apart_by_technique(dicom, tmp_path):
+    """Anonymisers and exports have been seen to give one SeriesInstanceUID to several series."""
+    dicom.write_cine(tmp_path / "cine", slices=3, SequenceVariant="SS")
+    dicom.write_cine(tmp_path / "tagged", slices=2, add=50, SequenceVariant="SP")
+    case = dicom.only(tmp_path)
+    assert dicom.values(case, "ED") == dicom.expected(3, 0)
+    assert "left out: cine series 4 (2 slices)" in case.notes
+
+
 def test_two_stacks_of_equal_size_need_a_choice(dicom, tmp_path):
     dicom.write_cine(tmp_path / "a", slices=2, SeriesDescription="cine SAX")
     other = {"SeriesNumber": 7, "SeriesInstanceUID": "1.2.7", "ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}

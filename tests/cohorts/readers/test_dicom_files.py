@@ -99,6 +99,13 @@ def test_an_enhanced_multi_frame_file_is_read_like_single_frames(dicom, tmp_path
     assert "phases ordered by TriggerTime" in case.notes
 
 
+def test_an_enhanced_file_of_one_frame_is_an_image(dicom, tmp_path):
+    pixels = enhanced(dicom, tmp_path / "enhanced.dcm", slices=1, phases=1)
+    case = dicom.only(tmp_path)
+    np.testing.assert_array_equal(case.frames["single"], pixels[0])
+    assert case.columns["plane"] == "oblique"
+
+
 def test_another_multi_frame_file_is_refused_by_its_class(dicom, tmp_path):
     dicom.write(tmp_path / "us.dcm", np.ones((3, 6, 8)), NumberOfFrames=3, SOPClassUID=US_MULTIFRAME)
     (error,) = dicom.read(tmp_path)

@@ -93,6 +93,13 @@ def test_unequal_spacing_in_a_stack_is_named(dicom, tmp_path):
     assert "(1.25, 1.25) mm" in str(error)
 
 
+@pytest.mark.parametrize("spacing", [[0, 1], [-1.5, 1.5]])
+def test_a_spacing_of_no_size_is_named(dicom, tmp_path, spacing):
+    dicom.write(tmp_path / "flat.dcm", np.ones((6, 8)), PixelSpacing=spacing)
+    (error,) = dicom.read(tmp_path)
+    assert "flat.dcm: its header cannot be read: expected a PixelSpacing over 0 mm" in str(error)
+
+
 def test_colour_is_refused(dicom, tmp_path):
     dicom.write(tmp_path / "rgb.dcm", np.ones((6, 8)), PhotometricInterpretation="RGB", SamplesPerPixel=3)
     (error,) = dicom.read(tmp_path)
