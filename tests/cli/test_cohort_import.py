@@ -164,7 +164,7 @@ def test_the_salt_of_an_earlier_import(source: Path, tmp_path: Path) -> None:
         (
             ["clashing", "x", "y"],
             1,
-            "reader 'clashing' of cmrbias-fake: the option 'size' has the name of a flag",
+            "reader 'clashing' of cmrbias-fake: the option 'size' has",
         ),
     ],
 )

@@ -64,8 +64,7 @@ def _print(path: Path, report: Any) -> None:
         named = ", ".join(finding.cases[:_NAMED])
         more = f" and {len(finding.cases) - _NAMED} more" if len(finding.cases) > _NAMED else ""
         click.echo(f"{finding.level}: {finding.message}{f': {named}{more}' if named else ''}")
-    warnings = len(report.findings) - report.errors
-    click.echo(f"{report.errors} errors, {warnings} warnings")
+    click.echo(f"errors: {report.errors}, warnings: {len(report.findings) - report.errors}")
     if report.errors:
         click.echo(f"next: put the errors right, then cmrbias cohort check {path}")
     else:
