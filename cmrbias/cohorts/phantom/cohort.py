@@ -122,7 +122,7 @@ def _write(
         structures=("RV", "MYO", "LV"),
         targets={"label": {"kind": "class", "classes": sorted(names)}},
         preparation={
-            "scaling": "per frame, minimum to maximum of the valid area",
+            "scaling": "0 to the brightest tissue outside the heart, clipped",
             "to": [0, ANATOMY_MAXIMUM],
         },
         provenance=_provenance(options, classes, levels, origin),

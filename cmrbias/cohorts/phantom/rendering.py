@@ -9,7 +9,7 @@ import numpy as np
 from cmrbias.cohorts.phantom.anatomy import Heart, draw_heart, label_mask
 from cmrbias.cohorts.phantom.canvas import Canvas
 from cmrbias.cohorts.phantom.patients import stream
-from cmrbias.cohorts.phantom.scanner import LOOKS, acquire
+from cmrbias.cohorts.phantom.scanner import LOOKS, acquire, white_level
 from cmrbias.cohorts.phantom.torso import Wall, draw_wall, paint_torso
 from cmrbias.cohorts.phantom.ventricles import draw_details, paint_heart
 
@@ -37,11 +37,12 @@ def render(
     body = Canvas(size)
     paint_torso(body, wall, body_rng)
     details = draw_details(body_rng, size, heart.septum)
+    white = white_level(body, LOOKS[site])
     images, masks = [], []
     for frame in (heart.ed, heart.es):
         canvas = Canvas(size)
         canvas.signal = body.signal.copy()
         paint_heart(canvas, heart, frame, details, float(frame.endo.mean() / heart.ed.endo.mean()))
-        images.append(acquire(canvas, LOOKS[site], scanner_rng))
+        images.append(acquire(canvas, LOOKS[site], white, scanner_rng))
         masks.append(label_mask(heart, frame, size))
     return Rendering(np.stack(images), np.stack(masks), heart, wall)

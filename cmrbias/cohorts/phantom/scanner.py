@@ -39,7 +39,7 @@ class Look:
 
 LOOKS = {
     "A": Look((336, 336), 1.7, 0.45, 48.0, 0.022, 0.85, 0.5, 1.0),
-    "B": Look((300, 336), 0.8, 0.5, 90.0, 0.045, 0.62, 0.8, 0.85),
+    "B": Look((300, 336), 1.2, 0.5, 75.0, 0.045, 0.62, 0.8, 0.85),
 }
 
 
@@ -49,23 +49,32 @@ def valid_area(look: Look, size: int) -> tuple[int, int, int, int]:
     return (size - height) // 2, (size - width) // 2, height, width
 
 
-def acquire(canvas: Canvas, look: Look, rng: np.random.Generator) -> np.ndarray:
+def white_level(body: Canvas, look: Look) -> float:
+    """Returns the largest noise-free magnitude of a body in the field of view.
+
+    Asked of the body without its heart, so that no heart, large or bright, changes how bright the
+    background is: that would be a bias of its own.
+    """
+    top, left, height, width = valid_area(look, len(body.signal))
+    seen = np.abs(body.signal * _coils(body, look))[top : top + height, left : left + width]
+    return float(seen.max())
+
+
+def acquire(canvas: Canvas, look: Look, white: float, rng: np.random.Generator) -> np.ndarray:
     """Returns the scaled image (size, size) uint8 of a painted body.
 
     Complex white noise joins the sampled part of k-space, so that the magnitude is Rician and its
-    grain as coarse as the resolution. Then minimum to maximum of the valid area become 0 to
-    ``ANATOMY_MAXIMUM``; outside it is 0.
+    grain as coarse as the resolution. Then 0 to ``white`` become 0 to ``ANATOMY_MAXIMUM``, what is
+    brighter is clipped; outside the field of view it is 0.
     """
     size = len(canvas.signal)
     spectrum = np.fft.fft2(canvas.signal * _coils(canvas, look))
     noise = rng.standard_normal((2, size, size)) * (look.noise * size)
     image = np.abs(np.fft.ifft2((spectrum + noise[0] + 1j * noise[1]) * _sampling(size, look)))
-    image = image**look.contrast
     top, left, height, width = valid_area(look, size)
-    seen = image[top : top + height, left : left + width]
-    seen = (seen - seen.min()) / (seen.max() - seen.min()) * ANATOMY_MAXIMUM
+    area = slice(top, top + height), slice(left, left + width)
     scaled = np.zeros((size, size), np.uint8)
-    scaled[top : top + height, left : left + width] = np.rint(seen)
+    scaled[area] = np.rint(np.clip(image[area] / white, 0, 1) ** look.contrast * ANATOMY_MAXIMUM)
     return scaled
 
 
