@@ -12,22 +12,40 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from torch import nn
 
 from cmrbias import hookimpl
+from cmrbias.api import Backbone
 from cmrbias.cli.main import make_cli
 from cmrbias.methods.moco import MoCo
 from cmrbias.plugins import Origin, Plugins, plugin_manager
 
-FAST = ["--backbone", "resnet18", "--image-size", "32", "--batch", "4", "--threads", "1"]
-OPTIONS = {"moco": ["-o", "queue=8"], "simclr": [], "byol": []}
+FAST = ["--backbone", "tiny", "--image-size", "32", "--batch", "4", "--threads", "1", "-o", "hidden=16"]
+OPTIONS = {"moco": ["-o", "queue=8"], "stopping": ["-o", "queue=8"]}
+
+
+class Tiny(Backbone):
+    """A network with convolution, batch norm and 16 features, for tests of everything around it."""
+
+    name, dim, stride = "tiny", 16, 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(1, 16, 5, 4, 2, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+
+    def feature_map(self, images: torch.Tensor) -> torch.Tensor:
+        return self.features(images)
 
 
 def plugins_with(**hooks: Callable[..., Any]) -> Plugins:
-    """The built-ins and one plugin of the given hooks."""
-    plugins, module = plugin_manager([]), types.ModuleType("a_plugin")
-    for name, function in hooks.items():
-        setattr(module, name, hookimpl(function))
-    plugins.add(module, Origin("a-plugin", "dist-a", "2.0"))
+    """The built-ins, the tiny network, and one plugin of the given hooks."""
+    plugins = plugin_manager([])
+    tiny = {"register_backbones": lambda register: register("tiny", lambda stride: Tiny())}
+    for name, functions in (("tiny", tiny), ("a-plugin", hooks)):
+        module = types.ModuleType(name)
+        for hook, function in functions.items():
+            setattr(module, hook, hookimpl(function))
+        plugins.add(module, Origin(name, f"dist-{name}", "2.0"))
     return plugins
 
 
@@ -36,7 +54,7 @@ def pretrain(*arguments: str | Path, plugins: Plugins | None = None, method: str
     given = [str(a) for a in arguments]
     if "--resume" not in given:
         given = ["--method", method, *FAST, *OPTIONS.get(method, []), *given]
-    return CliRunner().invoke(make_cli(lambda: plugins or plugin_manager([])), ["pretrain", *given])
+    return CliRunner().invoke(make_cli(lambda: plugins or plugins_with()), ["pretrain", *given])
 
 
 def ok(result: Result) -> Result:
@@ -70,7 +88,8 @@ def stopping_after(count: int | None, act: Callable[[], object] = lambda: None) 
 @pytest.mark.parametrize("method", ["moco", "simclr", "byol"])
 def test_a_run_holds_what_is_promised(method: str, small_cohort: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    result = ok(pretrain("--cohort", small_cohort, "--out", run, "--epochs", "2", method=method))
+    arguments = ["--cohort", small_cohort, "--out", run, "--epochs", "2", "--backbone", "resnet18"]
+    result = ok(pretrain(*arguments, method=method))
     assert f"wrote {run}" in result.output
     assert "next: " in result.output
     lines = log(run)
@@ -125,7 +144,7 @@ def test_resume_continues_bit_for_bit(
 
 
 def test_ctrl_c_saves_at_the_step_s_boundary_and_resume_goes_on(small_cohort: Path, tmp_path: Path) -> None:
-    arguments = ["--cohort", small_cohort, "--epochs", "2", "-o", "queue=8"]
+    arguments = ["--cohort", small_cohort, "--epochs", "2"]
     ok(pretrain(*arguments, "--out", tmp_path / "whole", plugins=stopping_after(None), method="stopping"))
     interrupt = stopping_after(6, lambda: signal.raise_signal(signal.SIGINT))
     result = ok(pretrain(*arguments, "--out", tmp_path / "cut", plugins=interrupt, method="stopping"))
@@ -185,7 +204,7 @@ def test_a_logger_that_raises_is_named_once_and_training_goes_on(small_cohort: P
     plugins = plugins_with(on_epoch_end=broken)
     result = ok(pretrain("--cohort", small_cohort, "--out", tmp_path / "r", "--epochs", "2", plugins=plugins))
     assert result.output.count("disk on fire") == 1
-    assert "a-plugin (dist-a)" in result.output
+    assert "a-plugin (dist-a-plugin)" in result.output
 
 
 def test_the_last_hook_is_called_always(small_cohort: Path, tmp_path: Path) -> None:
@@ -201,13 +220,11 @@ def test_the_last_hook_is_called_always(small_cohort: Path, tmp_path: Path) -> N
 
 
 def test_a_run_whose_plugin_is_missing_says_what_to_install(small_cohort: Path, tmp_path: Path) -> None:
-    arguments = ["--cohort", small_cohort, "--out", tmp_path / "r", "--epochs", "1", "-o", "queue=8"]
+    arguments = ["--cohort", small_cohort, "--out", tmp_path / "r", "--epochs", "1"]
     ok(pretrain(*arguments, plugins=stopping_after(None), method="stopping"))
     result = pretrain("--resume", tmp_path / "r")
     assert result.exit_code == 1
-    assert (
-        "method 'stopping' came from dist-a 2.0, which is not installed: pip install dist-a" in result.output
-    )
+    assert "method 'stopping' came from dist-a-plugin 2.0, which is not installed: " in result.output
 
 
 @pytest.mark.parametrize(
@@ -226,7 +243,7 @@ def test_a_run_whose_plugin_is_missing_says_what_to_install(small_cohort: Path, 
         (["--batch", "17"], "16 training rows are fewer than the batch of 17: use --batch 16 or less"),
         (["--accumulate", "3"], "expected a divisor of the batch of 4"),
         (["--label", "diagnosis"], "diagnosis"),
-        (["--stride", "7"], "stride"),
+        (["--stride", "7", "--backbone", "resnet18"], "stride"),
         (["--device", "cuda:9"], "sees"),
     ],
 )
