@@ -127,7 +127,7 @@ def read_pixels(image: Image) -> np.ndarray:
     header = _read_header(image.path)
     from pydicom.pixels.utils import pixel_array
 
-    with _told(image.path, "its pixel data cannot be read"):
+    with _told(image.path, "its pixel data cannot be read (damaged or cut short?)"):
         if image.frame is not None:
             header = _frame_header(header, image.frame)
         kind = header.PhotometricInterpretation
