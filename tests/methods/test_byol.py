@@ -21,9 +21,9 @@ def test_distance_is_2_minus_2_cos() -> None:
         2 - 2 * math.fsum(a * b for a, b in zip(x, y, strict=True)) / math.hypot(*x) / math.hypot(*y)
         for x, y in zip(p.double().tolist(), t.double().tolist(), strict=True)
     )
-    assert float(distance(p, t)) == pytest.approx(expected / 5, rel=1e-5)
-    assert float(distance(p, 3 * p)) == pytest.approx(0, abs=1e-6)
-    assert float(distance(p, -p)) == pytest.approx(4)
+    assert distance(p, t).item() == pytest.approx(expected / 5, rel=1e-5)
+    assert distance(p, 3 * p).item() == pytest.approx(0, abs=1e-6)
+    assert distance(p, -p).item() == pytest.approx(4)
     with torch.autocast("cpu", torch.bfloat16):
         assert distance(p.bfloat16(), t.bfloat16()).dtype == torch.float32
 
@@ -37,10 +37,10 @@ def test_loss_is_the_sum_of_both_directions(tiny, views, batch) -> None:
     expected = 0.0
     for p, t in [*zip(p0, t1, strict=True), *zip(p1, t0, strict=True)]:
         a, b = p.detach().double(), t.double()
-        expected += float(((a / a.norm() - b / b.norm()) ** 2).sum())  # the paper's form: a squared distance of unit vectors
-    assert float(loss) == pytest.approx(expected / 3, rel=1e-5)
+        expected += float(((a / a.norm() - b / b.norm()) ** 2).sum())  # unit vectors, as in the paper
+    assert loss.item() == pytest.approx(expected / 3, rel=1e-5)
     swapped = method((second, first), batch(3)).detach()
-    assert float(swapped) == pytest.approx(float(loss), rel=1e-6)
+    assert swapped.item() == pytest.approx(loss.item(), rel=1e-6)
 
 
 def test_momentum_rises_from_its_start_to_1_by_a_cosine() -> None:
@@ -89,4 +89,4 @@ def test_odd_batches_and_identical_views(tiny, views, batch) -> None:
     view = views(3)[0]
     loss = method((view, view), batch(3))
     loss.backward()
-    assert 0 <= float(loss.detach()) <= 8
+    assert 0 <= loss.item() <= 8

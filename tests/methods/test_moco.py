@@ -42,7 +42,7 @@ def test_loss_is_infonce_over_the_counted_negatives(temperature: float) -> None:
         )
     ]
     loss = info_nce(queries, positives, negatives, counted, temperature)
-    assert float(loss) == pytest.approx(sum(expected) / 3, rel=1e-5)
+    assert loss.item() == pytest.approx(sum(expected) / 3, rel=1e-5)
     assert expected[2] == 0  # nothing to be told from
 
 
@@ -67,11 +67,11 @@ def test_loss_is_float32_under_autocast() -> None:
 def test_keys_are_enqueued_after_the_loss(tiny, views, batch) -> None:
     method = small(tiny)
     first = method(views(3), batch(3))
-    assert float(first) == 0  # no negative yet: least of all the batch's own keys
+    assert first.item() == 0  # no negative yet: least of all the batch's own keys
     assert float(method.metrics["queue_filled"]) == 0
     assert int(method.queue.filled) == 3
     second = method(views(3), batch(3))
-    assert float(second.detach()) > 0
+    assert second.item() > 0
     assert float(method.metrics["queue_filled"]) == pytest.approx(3 / 8)
     second.backward()  # the queue moved on meanwhile
 
@@ -94,7 +94,7 @@ def test_loss_of_the_whole_method_by_hand(tiny, views, batch) -> None:
     queries = method.projector(tiny(first)).double().tolist()
     keys = torch.nn.functional.normalize(method.key_network(second), dim=1).double().tolist()
     each = [by_hand(q, k, stored.double().tolist(), 0.07) for q, k in zip(queries, keys, strict=True)]
-    assert float(loss) == pytest.approx(sum(each) / 3, rel=1e-4)
+    assert loss.item() == pytest.approx(sum(each) / 3, rel=1e-4)
 
 
 def groups_of(method: MoCo, second: Tensor, batch: Batch) -> list[list[int]]:
@@ -173,7 +173,7 @@ def test_own_patients_keys_are_counted_and_left_out_if_asked(tiny, views, batch)
         keys = torch.nn.functional.normalize(method.key_network(second), dim=1).double().tolist()
         rows = stored.double()
         each = [by_hand(q, k, rows[n].tolist(), 0.07) for q, k, n in zip(queries, keys, left, strict=True)]
-        assert float(loss) == pytest.approx(sum(each) / 3, rel=1e-4)
+        assert loss.item() == pytest.approx(sum(each) / 3, rel=1e-4)
 
 
 def test_the_key_is_stored_with_the_partners_patient(tiny, views, batch) -> None:

@@ -137,7 +137,9 @@ def test_biases_and_norms_do_not_decay_by_default(name: str, tiny) -> None:
     assert len(everything["params"]) == len(decayed["params"]) + len(free["params"])
 
 
-@pytest.mark.parametrize(("name", "options"), [("simclr", {}), ("moco", {"queue": 16, "momentum": 0.9}), ("byol", {})])
+@pytest.mark.parametrize(
+    ("name", "options"), [("simclr", {}), ("moco", {"queue": 16, "momentum": 0.9}), ("byol", {})]
+)
 def test_learns_to_tell_images_apart(name: str, options: dict[str, int], tiny, batch) -> None:
     torch.manual_seed(0)
     method = METHODS[name](tiny, METHODS[name].Options(hidden=16, dim=8, **options))
@@ -152,7 +154,7 @@ def test_learns_to_tell_images_apart(name: str, options: dict[str, int], tiny, b
         loss.backward()
         optimiser.step()
         method.after_step(step / 120)
-        losses.append(float(loss.detach()))
+        losses.append(loss.item())
     assert sum(losses[-30:]) < 0.9 * sum(losses[2:32])  # MoCo's queue is full after two steps
 
 

@@ -43,18 +43,18 @@ def test_loss_is_equation_1(count: int, temperature: float) -> None:
     torch.manual_seed(count)
     first, second = torch.randn(2, count, 7)
     expected = by_hand(first.double(), second.double(), temperature)
-    assert float(loss_of(first, second, temperature)) == pytest.approx(expected, rel=1e-5)
+    assert loss_of(first, second, temperature).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_identical_views_of_all_alike_images_cannot_be_told_apart() -> None:
     z = torch.ones(4, 3)
-    assert float(loss_of(z, z, 0.1)) == pytest.approx(math.log(7), rel=1e-6)  # 1 of 2N - 1 views
+    assert loss_of(z, z, 0.1).item() == pytest.approx(math.log(7), rel=1e-6)  # 1 of 2N - 1 views
 
 
 def test_identical_views_of_orthogonal_images() -> None:
     z = torch.eye(3)
     expected = -math.log(math.e / (math.e + 4))  # one positive at cosine 1, four negatives at 0
-    assert float(loss_of(z, z, 1.0)) == pytest.approx(expected, rel=1e-6)
+    assert loss_of(z, z, 1.0).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_rows_have_their_positive_and_all_others_as_negatives() -> None:
@@ -70,7 +70,7 @@ def test_half_precision_projections_lose_nothing_in_the_loss() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         loss = loss_of(first, second, 0.01)  # exp(100) overflows float16, and float32 without care
     assert loss.dtype == torch.float32
-    assert float(loss) == pytest.approx(by_hand(first.double(), second.double(), 0.01), rel=1e-5)
+    assert loss.item() == pytest.approx(by_hand(first.double(), second.double(), 0.01), rel=1e-5)
 
 
 def test_the_method_leaves_out_the_own_patient_if_asked(tiny, views, batch) -> None:
@@ -83,7 +83,7 @@ def test_the_method_leaves_out_the_own_patient_if_asked(tiny, views, batch) -> N
         loss = method(views(5), batch(patients))
         unknown_apart = [5, 5, 9, 100, 101]
         expected = by_hand(*seen[-1].chunk(2), 0.1, unknown_apart * 2 if exclude else None)
-        assert float(loss) == pytest.approx(expected, rel=1e-5)
+        assert loss.item() == pytest.approx(expected, rel=1e-5)
         # of 10 rows with 8 negatives each, the 4 of patient 5 meet 2 views of their own
         assert float(method.metrics["own_patient_negatives"]) == pytest.approx(4 * 2 / 80)
 

@@ -77,7 +77,7 @@ def test_loss_is_the_mean_negative_cosine_of_both_directions(method: Method) -> 
     for predictions, targets in ((p[0], z[1]), (p[1], z[0])):
         for a, b in zip(predictions.double().tolist(), targets.double().tolist(), strict=True):
             total -= math.fsum(x * y for x, y in zip(a, b, strict=True)) / math.hypot(*a) / math.hypot(*b)
-    assert float(loss) == pytest.approx(total / 10, rel=1e-5)
+    assert loss.item() == pytest.approx(total / 10, rel=1e-5)
 
 
 def test_no_gradient_flows_through_the_targets(method: Method) -> None:
@@ -93,7 +93,7 @@ def test_loss_is_float32_under_autocast(method: Method) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         loss = method(views(), batch(5))
     assert loss.dtype == torch.float32
-    assert -1 <= float(loss.detach()) <= 1
+    assert -1 <= loss.item() <= 1
 
 
 def test_learns(method: Method) -> None:
@@ -105,5 +105,5 @@ def test_learns(method: Method) -> None:
         loss.backward()
         optimiser.step()
         method.after_step((step + 1) / 30)
-        losses.append(float(loss.detach()))
+        losses.append(loss.item())
     assert losses[-1] < losses[0] - 0.2
