@@ -1,7 +1,7 @@
 # Sets CMAKE_CUDA_ARCHITECTURES, unless it is given, to compute capability 7.5 to 12.0: machine code for
 # each that this nvcc knows, and for the newest of them also PTX, which later GPUs can translate.
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
-  find_program(CMRBIAS_NVCC NAMES "$ENV{CUDACXX}" nvcc NO_CACHE)
+  find_program(CMRBIAS_NVCC NAMES "${CMAKE_CUDA_COMPILER}" "$ENV{CUDACXX}" nvcc NO_CACHE)
   if(CMRBIAS_NVCC)
     execute_process(COMMAND "${CMRBIAS_NVCC}" --list-gpu-arch OUTPUT_VARIABLE known ERROR_QUIET)
   endif()
