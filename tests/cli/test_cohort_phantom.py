@@ -20,7 +20,7 @@ def test_it_writes_a_cohort_and_says_what_to_run_next(call):
         "out", *SMALL, "--cue", "local-far", "--cue-strength", "1", "--site", "B", "--classes", "cm"
     )
     assert result.exit_code == 0, result.output
-    assert "10 cases, site B, cue local-far: Cramer's V 1.000, AUC of the cue alone 1.000" in result.output
+    assert "10 cases, site B, cue local-far: Cramer's V 1.000 (expected 1.000), AUC of" in result.output
     assert "next: cmrbias cohort show out" in result.output
     assert Cohort.open("out").meta["provenance"]["phantom"]["seed"] == 0
 

@@ -69,8 +69,16 @@ def _refuse_all_but_condition(given: set[str]) -> None:
 def _report(cohort: Cohort, seconds: float) -> None:
     provenance = cohort.meta["provenance"]
     cue, site = provenance["cue"], provenance["phantom"]["site"]
-    bias = f"Cramer's V {cue['cramers_v']:.3f}, AUC of the cue alone {cue['bayes_auc']:.3f}"
-    said = "no cue" if cue["kind"] == "none" else f"cue {cue['kind']}: {bias}"
+    said = "no cue" if cue["kind"] == "none" else f"cue {cue['kind']}: {_bias(cue)}"
     rate = len(cohort) * len(cohort.frames) / seconds
     click.echo(f"wrote {cohort.path}: {len(cohort)} cases, site {site}, {said} ({rate:.0f} images/s)")
     click.echo(f"next: cmrbias cohort show {cohort.path}   or   cmrbias pretrain --cohort {cohort.path}")
+
+
+def _bias(cue: dict[str, Any]) -> str:
+    """Says how the cue goes with the diagnosis in these cases, and in cases without end."""
+    achieved, expected = cue["achieved"], cue["expected"] or {}
+    return ", ".join(
+        f"{name} {achieved[key]:.3f}" + (f" (expected {expected[key]:.3f})" if expected else "")
+        for name, key in (("Cramer's V", "cramers_v"), ("AUC of the cue alone", "bayes_auc"))
+    )

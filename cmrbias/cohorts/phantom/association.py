@@ -47,12 +47,37 @@ def other_levels(levels: np.ndarray, count: int, rng: np.random.Generator) -> np
     return np.where(levels < 0, step - 1, (levels + step) % count)
 
 
-def cramers_v(classes: np.ndarray, levels: np.ndarray) -> float:
-    """Returns Cramer's V of two codings (N,), without bias correction; 0 if one is constant.
+def expected_table(shares: np.ndarray, strength: float, condition: str) -> np.ndarray:
+    """Returns the probability (K, K) of each class with each level, as ``draw_levels`` draws them.
 
-    V = sqrt(chi2 / (N (min(rows, columns) - 1))), over rows and columns that occur (Cramer 1946).
+    Under ``absent`` there are no levels, and all is 0.
     """
-    table = _table(classes, levels)
+    chance = np.outer(shares, shares)
+    if condition == "absent":
+        return 0 * chance
+    if condition == "independent":
+        return chance
+    follow = np.diag(shares)
+    if condition == "reversed":
+        follow = follow[:, np.argsort(reversed_map(len(shares)))]
+    return np.asarray(strength * follow + (1 - strength) * chance)
+
+
+def count_table(classes: np.ndarray, levels: np.ndarray, count: int) -> np.ndarray:
+    """Returns how many cases (count, count) each class and level share, leaving out those without a level."""
+    table = np.zeros((count, count))
+    shown = levels >= 0
+    np.add.at(table, (classes[shown], levels[shown]), 1)
+    return table
+
+
+def cramers_v(table: np.ndarray) -> float:
+    """Returns Cramer's V of a table (classes, levels) of counts or probabilities; 0 if it tells nothing.
+
+    V = sqrt(chi2 / (N (min(rows, columns) - 1))) over the rows and columns that occur, without bias
+    correction: independent draws of n cases give about sqrt((K - 1) / n), not 0 (Cramer 1946).
+    """
+    table = table[table.sum(1) > 0][:, table.sum(0) > 0]
     if min(table.shape) < 2:
         return 0.0
     expected = table.sum(1, keepdims=True) * table.sum(0) / table.sum()
@@ -60,13 +85,16 @@ def cramers_v(classes: np.ndarray, levels: np.ndarray) -> float:
     return float(np.sqrt(chi2 / (table.sum() * (min(table.shape) - 1))))
 
 
-def bayes_auc(classes: np.ndarray, levels: np.ndarray) -> float:
+def bayes_auc(table: np.ndarray) -> float:
     """Returns the macro one-vs-rest AUC of the best classifier that sees the cue alone.
 
-    It scores a class by that class's share among the cases of the same level, ties count half. On
-    few cases it is optimistic, for the shares are those of the very cases.
+    It scores a class by that class's share in each level's column, ties count half. ``table``
+    (classes, levels) holds probabilities, or counts: then the classifier has seen the very cases
+    that it is scored on, and is above 0.5 by chance. A table without cases gives 0.5.
     """
-    table = _table(classes, levels)
+    table = table[:, table.sum(0) > 0]
+    if not table.size:
+        return 0.5
     shares = table / table.sum(0)
     return float(np.mean([_auc(table[k], table.sum(0) - table[k], shares[k]) for k in range(len(table))]))
 
@@ -74,17 +102,4 @@ def bayes_auc(classes: np.ndarray, levels: np.ndarray) -> float:
 def _auc(positives: np.ndarray, negatives: np.ndarray, scores: np.ndarray) -> float:
     """Returns P(score of a positive > that of a negative) + half of P(equal), from counts a level."""
     above = (scores[:, None] > scores) + 0.5 * (scores[:, None] == scores)
-    if not positives.sum() or not negatives.sum():
-        return 0.5
     return float(positives @ above @ negatives / (positives.sum() * negatives.sum()))
-
-
-def _table(classes: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Returns the counts (rows, columns) of the classes and levels that occur."""
-    rows, row = np.unique(classes, return_inverse=True)
-    columns, column = np.unique(levels, return_inverse=True)
-    return (
-        np.bincount(row * len(columns) + column, minlength=len(rows) * len(columns))
-        .reshape(len(rows), len(columns))
-        .astype(np.float64)
-    )

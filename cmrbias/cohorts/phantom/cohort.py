@@ -14,8 +14,10 @@ import numpy as np
 from cmrbias.cohorts.format import Cohort
 from cmrbias.cohorts.phantom.association import (
     bayes_auc,
+    count_table,
     cramers_v,
     draw_levels,
+    expected_table,
     other_levels,
     reversed_map,
 )
@@ -24,9 +26,9 @@ from cmrbias.cohorts.phantom.cues import add_cue
 from cmrbias.cohorts.phantom.patients import draw_classes, draw_split, stream
 from cmrbias.cohorts.phantom.rendering import render
 from cmrbias.cohorts.phantom.scanner import ANATOMY_MAXIMUM, LOOKS, valid_area
-from cmrbias.cohorts.phantom.settings import CLASSES, CONDITIONS, PhantomOptions, check
+from cmrbias.cohorts.phantom.settings import CLASSES, PhantomOptions, check
 from cmrbias.cohorts.writer import CohortWriter, refuse_existing
-from cmrbias.errors import CmrbiasError, unknown
+from cmrbias.errors import CmrbiasError
 
 RENDERING = 1
 """Raised whenever the same options give other bytes, so that caches and twins are not mixed up."""
@@ -48,7 +50,7 @@ def make_phantom(out: Path, options: PhantomOptions, progress: Progress | None =
         CmrbiasError: an option out of range, or ``out`` exists; nothing is written then.
     """
     check(options)
-    _write(out, options, _levels(options, options.cue_condition), {}, progress)
+    _write(out, options, _levels(options), {}, progress)
 
 
 def twin(source: Path, out: Path, condition: str | None = None, progress: Progress | None = None) -> None:
@@ -70,13 +72,11 @@ def twin(source: Path, out: Path, condition: str | None = None, progress: Progre
     if condition is None:
         levels = np.array([int(cell or -1) for cell in cohort.column("cue")])
         levels = other_levels(levels, len(options.class_names), stream(options.seed, "twin"))
-    elif condition not in CONDITIONS:
-        raise unknown("cue condition", condition, CONDITIONS)
     else:
-        levels = _levels(options, condition)
-    options = dataclasses.replace(options, cue_condition=condition or options.cue_condition)
-    origin = {"twin_of": cohort.digest, "twin_levels": condition or "other"}
-    _write(out, options, levels, origin, progress)
+        options = dataclasses.replace(options, cue_condition=condition)
+        check(options)
+        levels = _levels(options)
+    _write(out, options, levels, {"twin_of": cohort.digest, "twin_levels": condition or "other"}, progress)
 
 
 def default_phantom(cache: Path, progress: Progress | None = None) -> Path:
@@ -100,13 +100,18 @@ def _classes(options: PhantomOptions) -> np.ndarray:
     return draw_classes(options.patients, list(CLASSES[options.classes].values()), options.seed)
 
 
-def _levels(options: PhantomOptions, condition: str) -> np.ndarray:
+def _shares(classes: np.ndarray) -> np.ndarray:
+    return np.bincount(classes) / len(classes)
+
+
+def _condition(options: PhantomOptions) -> str:
+    return "absent" if options.cue == "none" else options.cue_condition
+
+
+def _levels(options: PhantomOptions) -> np.ndarray:
     """Returns the cue's level of each case (N,), -1 for none."""
-    classes = _classes(options)
-    if options.cue == "none":
-        condition = "absent"
-    shares = np.bincount(classes) / len(classes)
-    return draw_levels(classes, shares, options.cue_strength, condition, stream(options.seed, "cue"))
+    classes, rng = _classes(options), stream(options.seed, "cue")
+    return draw_levels(classes, _shares(classes), options.cue_strength, _condition(options), rng)
 
 
 def _write(
@@ -176,11 +181,21 @@ def _provenance(
             "kind": options.cue,
             "column": "cue",
             "level_of_class": {name: int(level) for name, level in zip(names, moved, strict=True)},
-            "cramers_v": cramers_v(classes, levels),
-            "bayes_auc": bayes_auc(classes, levels),
+            "achieved": _association(count_table(classes, levels, len(names))),
+            "expected": None
+            if origin.get("twin_levels") == "other"
+            else _association(_expected(options, classes)),
         },
         **origin,
     }
+
+
+def _expected(options: PhantomOptions, classes: np.ndarray) -> np.ndarray:
+    return expected_table(_shares(classes), options.cue_strength, _condition(options))
+
+
+def _association(table: np.ndarray) -> dict[str, float]:
+    return {"cramers_v": cramers_v(table), "bayes_auc": bayes_auc(table)}
 
 
 def _options_of(cohort: Cohort) -> PhantomOptions:

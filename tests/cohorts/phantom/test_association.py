@@ -7,8 +7,10 @@ from sklearn.metrics import roc_auc_score
 
 from cmrbias.cohorts.phantom.association import (
     bayes_auc,
+    count_table,
     cramers_v,
     draw_levels,
+    expected_table,
     other_levels,
     reversed_map,
 )
@@ -23,21 +25,18 @@ def levels_at(strength, condition="as-trained", seed=1):
 
 
 def contingency(levels):
-    table = np.zeros((4, 4), int)
-    np.add.at(table, (CLASSES, levels), 1)
-    return table
+    return count_table(CLASSES, levels, 4)
+
+
+def test_the_table_counts():
+    table = count_table(np.array([0, 1, 1, 2]), np.array([2, 0, 0, -1]), 3)
+    assert table.tolist() == [[0, 0, 1], [2, 0, 0], [0, 0, 0]]
 
 
 @pytest.mark.parametrize("strength", STRENGTHS)
 def test_cramers_v_is_scipys(strength):
-    levels = levels_at(strength)
-    assert cramers_v(CLASSES, levels) == pytest.approx(association(contingency(levels), "cramer"), abs=1e-12)
-
-
-@pytest.mark.parametrize("strength", STRENGTHS)
-def test_cramers_v_is_the_strength(strength):
-    """chi2 / N of s * diagonal + (1 - s) * product is s^2 (K - 1), whatever the shares."""
-    assert cramers_v(CLASSES, levels_at(strength)) == pytest.approx(strength, abs=0.02)
+    table = contingency(levels_at(strength))
+    assert cramers_v(table) == pytest.approx(association(table.astype(int), "cramer"), abs=1e-12)
 
 
 @pytest.mark.parametrize("strength", STRENGTHS)
@@ -46,7 +45,23 @@ def test_bayes_auc_is_scikit_learns(strength):
     table = contingency(levels)
     posterior = (table / table.sum(0))[:, levels].T
     expected = roc_auc_score(CLASSES, posterior, multi_class="ovr", average="macro")
-    assert bayes_auc(CLASSES, levels) == pytest.approx(expected, abs=1e-12)
+    assert bayes_auc(table) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+@pytest.mark.parametrize("condition", ["as-trained", "independent", "reversed"])
+def test_expected_tables_are_what_many_cases_show(strength, condition):
+    expected = expected_table(SHARES, strength, condition)
+    assert expected.sum() == pytest.approx(1)
+    shown = contingency(levels_at(strength, condition)) / len(CLASSES)
+    assert shown == pytest.approx(expected, abs=0.015)
+    assert bayes_auc(shown) == pytest.approx(bayes_auc(expected), abs=0.02)
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_expected_cramers_v_is_the_strength(strength):
+    """chi2 / N of s * diagonal + (1 - s) * product is s^2 (K - 1), whatever the shares."""
+    assert cramers_v(expected_table(SHARES, strength, "as-trained")) == pytest.approx(strength)
 
 
 def test_the_marginal_is_the_same_at_every_strength_and_condition():
@@ -66,7 +81,7 @@ def test_conditions():
     assert (levels_at(1.0) == CLASSES).all()
     assert (levels_at(1.0, "absent") == -1).all()
     assert (levels_at(1.0, "reversed") == reversed_map(4)[CLASSES]).all()
-    assert cramers_v(CLASSES, levels_at(1.0, "independent")) < 0.03
+    assert cramers_v(contingency(levels_at(1.0, "independent"))) < 0.03
 
 
 @pytest.mark.parametrize("count", [4, 5])
@@ -89,7 +104,7 @@ def test_other_levels_of_cases_without_a_cue_are_levels():
     assert set(others) <= {0, 1, 2, 3}
 
 
-def test_a_constant_cue_tells_nothing():
-    constant = np.zeros(len(CLASSES), int)
-    assert cramers_v(CLASSES, constant) == 0
-    assert bayes_auc(CLASSES, constant) == pytest.approx(0.5)
+def test_a_constant_or_absent_cue_tells_nothing():
+    for table in (contingency(np.zeros(len(CLASSES), int)), expected_table(SHARES, 0.9, "absent")):
+        assert cramers_v(table) == 0
+        assert bayes_auc(table) == pytest.approx(0.5)

@@ -109,6 +109,7 @@ def test_twins_differ_in_the_cue_alone(small, folder):
     assert outside_cue_equal(small, other)
     assert (pictures(other) != pictures(small)).any(axis=(1, 2, 3)).all()
     assert other.meta["provenance"]["twin_of"] == small.digest
+    assert other.meta["provenance"]["cue"]["expected"] is None
 
 
 def test_twins_of_a_global_cue_differ_in_the_heart_too(folder):
@@ -133,7 +134,7 @@ def test_absent_has_no_marker_and_no_level(folder):
     assert set(absent.column("cue")) == {""}
     assert pictures(absent).max() <= 230
     cue = absent.meta["provenance"]["cue"]
-    assert (cue["cramers_v"], cue["bayes_auc"]) == (0.0, pytest.approx(0.5))
+    assert cue["achieved"] == cue["expected"] == {"cramers_v": 0.0, "bayes_auc": 0.5}
 
 
 def test_the_header_says_which_association_came_of_it(small):
@@ -142,7 +143,8 @@ def test_the_header_says_which_association_came_of_it(small):
     table = np.zeros((5, 5), int)
     np.add.at(table, (codes, level), 1)
     provenance = small.meta["provenance"]
-    assert provenance["cue"]["cramers_v"] == pytest.approx(association(table, "cramer"))
+    assert provenance["cue"]["achieved"]["cramers_v"] == pytest.approx(association(table, "cramer"))
+    assert provenance["cue"]["expected"]["cramers_v"] == pytest.approx(0.9)
     assert PhantomOptions(**provenance["phantom"]) == SMALL
     for name, number in provenance["cue"]["level_of_class"].items():
         followers = small.column("cue")[small.column("label") == name]
