@@ -139,6 +139,10 @@ class Method(nn.Module):
     def after_step(self, progress: float) -> None:
         """Called once after each optimiser step; ``progress`` runs from 0 to 1 over the training."""
 
+    def warnings(self, frames: int) -> list[str]:
+        """Returns what the user should know before training on ``frames`` frames, a sentence each."""
+        return []
+
     def param_groups(self, weight_decay: float, decay_norms: bool) -> list[dict[str, Any]]:
         """Returns the optimiser's groups; by default no decay on biases and norm parameters."""
         return decay_groups(self, weight_decay, decay_norms)
@@ -226,6 +230,7 @@ class Task:
     Attributes:
         module: holds all parameters and buffers, and moves to the setup's device in ``__init__``;
             ``step`` calls it, never a method beside its ``forward``.
+        notes: what the user is told before training starts, a line each.
     """
 
     Options: ClassVar[type] = NoOptions
@@ -233,6 +238,7 @@ class Task:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
+        self.notes: list[str] = []
 
     def __len__(self) -> int:
         """Returns the number of training rows, from which the loop draws batches."""

@@ -125,7 +125,7 @@ def read_checkpoint(file: Path) -> Any:
     """
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
-    except OSError:
+    except (FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # a damaged file raises whatever its bytes happen to mean
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]

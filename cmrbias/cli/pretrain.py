@@ -98,7 +98,7 @@ RECIPE_FLAGS = (
 @click.option("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="Where to train.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads [default: torch's].")
 @click.pass_context
-def command(ctx: click.Context, resume: Path | None, threads: int | None, **flags: Any) -> None:
+def command(ctx: click.Context, /, resume: Path | None, threads: int | None, **flags: Any) -> None:
     """Pretrain a backbone by self-supervision on the frames of a cohort's training patients.
 
     Options of a method, a pairing or an augmentation: cmrbias plugins show NAME. A flag beats -o,

@@ -70,6 +70,15 @@ class MoCo(Method):
         """Moves the key network, once an optimiser step."""
         self.key_network.update(self.backbone, self.projector, momentum=self.options.momentum)
 
+    def warnings(self, frames: int) -> list[str]:
+        """Warns of a queue so long that it holds keys of the query's own image."""
+        if 2 * self.options.queue <= frames:
+            return []
+        return [
+            f"warning: a queue of {self.options.queue} is over half of the {frames} training frames, so "
+            f"that images meet their own keys as negatives: use -o queue={max(frames // 2, 1)} or less"
+        ]
+
     @torch.no_grad()
     def _keys(self, images: Tensor) -> Tensor:
         """Returns normalised float32 keys (M, C) of all ranks' images (N, 1, H, W), by shuffled BN.

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cmrbias.backbones.weights import read_checkpoint
 from cmrbias.errors import CmrbiasError
 from cmrbias.files import write_atomically
 
@@ -30,14 +31,9 @@ def load(path: Path) -> dict[str, Any]:
     """Reads a checkpoint with ``weights_only=True``, onto the CPU.
 
     Raises:
-        CmrbiasError: there is none, it is damaged, or it is not one of ours.
+        CmrbiasError: it is damaged, or it is not one of ours.
     """
-    if not path.is_file():
-        raise CmrbiasError(f"{path}: no checkpoint here: expected a run's last.pt")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many types for a damaged file
-        raise CmrbiasError(f"{path}: not a readable checkpoint: {_first_line(error)}") from None
+    state = read_checkpoint(path)
     if not isinstance(state, dict) or "cmrbias_checkpoint" not in state:
         raise CmrbiasError(f"{path}: expected a cmrbias checkpoint, found another torch file")
     if state["cmrbias_checkpoint"] != VERSION:
@@ -59,7 +55,3 @@ def canonical(value: Any) -> Any:
     if isinstance(value, str):
         return sys.intern(str(value))
     return value
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().split("\n") or [""])[0][:200] or type(error).__name__

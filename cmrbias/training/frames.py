@@ -56,7 +56,8 @@ class Frames:
 
     def area(self) -> np.ndarray:
         """Returns the valid area of each row (N, 4) int64: top, left, height, width in pixels."""
-        return self.cohort.area()[self.case]
+        area: np.ndarray = self.cohort.area()[self.case]
+        return area
 
     def images(self, rows: np.ndarray) -> Tensor:
         """Returns images (n, 1, H, W) float32 in [0, 1]."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,19 @@ class Position:
     epoch: int = 0  # epochs that are done
     step: int = 0  # optimiser steps done in the epoch
     sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)  # parts of batches that had the metric
+
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        """Adds the metrics of one part of a batch; what is NaN was not to be had there."""
+        for name, value in values.items():
+            number = float(value.detach())
+            if not math.isnan(number):
+                self.sums[name] = self.sums.get(name, 0.0) + number
+                self.counts[name] = self.counts.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """Returns the epoch's mean of each metric so far."""
+        return {name: total / self.counts[name] for name, total in self.sums.items()}
 
 
 @dataclass(frozen=True)
@@ -106,7 +120,7 @@ class Loop:
             raise CmrbiasError(
                 f"{self.run.last}: does not fit the network that run.json describes: {reason}"
             ) from None
-        self.position = Position(state["epoch"], state["step"], dict(state["sums"]))
+        self.position = Position(state["epoch"], state["step"], state["sums"], state["counts"])
         self.run.cut_back(self.position.epoch)
 
     def train(self) -> Ended:
@@ -143,12 +157,11 @@ class Loop:
             rows = order[at.step * recipe.batch : (at.step + 1) * recipe.batch]
             self._step(rows)
             at.step += 1
-            self.progress.step(at.epoch, at.step, len(rows), self._loss() / at.step)
+            self.progress.step(at.epoch, at.step, len(rows), self._loss())
             if interrupted.is_set() and at.step < self.steps_per_epoch:
                 return (at.step - first) * recipe.batch
-        means = {name: total / at.step for name, total in at.sums.items()}
         self.position = Position(at.epoch + 1)
-        self._end_epoch(at.epoch + 1, means | self.task.validate(at.epoch + 1))
+        self._end_epoch(at.epoch + 1, at.means() | self.task.validate(at.epoch + 1))
         return (at.step - first) * recipe.batch
 
     def _step(self, rows: Tensor) -> None:
@@ -168,14 +181,14 @@ class Loop:
             with autocast(self.precision, self.device):
                 values = self.task.step(batch, step / total)
             self._backward(values)
-            for name, value in values.items():
-                at.sums[name] = at.sums.get(name, 0.0) + float(value.detach()) / self.accumulate
+            at.add(values)
         for optimiser in self.optimisers.values():
             optimiser.step()
         self.task.after_step((step + 1) / total)
 
     def _loss(self) -> float:
-        return sum(self.position.sums[name] for name in self.optimisers)
+        means = self.position.means()
+        return sum(means[name] for name in self.optimisers)
 
     def _backward(self, values: dict[str, Tensor]) -> None:
         for name, optimiser in self.optimisers.items():
@@ -208,6 +221,7 @@ class Loop:
             "epoch": at.epoch,
             "step": at.step,
             "sums": at.sums,
+            "counts": at.counts,
         }
         checkpoint.save(self.run.last, state)
 

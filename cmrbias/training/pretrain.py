@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,7 +53,8 @@ class Pretrain(Task):
         options, plugins = setup.options, setup.plugins
         torch.manual_seed(setup.seed)  # the initial weights
         self.backbone = plugins.registry("backbones").get(options.backbone)(stride=options.stride)
-        self.loaded = load_weights(self.backbone, Path(options.weights)) if options.weights else None
+        if options.weights:
+            self.notes.append(str(load_weights(self.backbone, options.weights)))
         method = plugins.registry("methods").get(options.method)
         values = {**setup.recipe.options, **options.method_options}
         self.method: Method = method(
@@ -62,12 +62,12 @@ class Pretrain(Task):
         )
         self.module: nn.Module = self.method.to(setup.device, memory_format=torch.channels_last)
         self.frames = Frames(setup.cohort)
+        self.notes += self.method.warnings(len(self.frames))
         self.pairing = _pairing(setup, self.frames)
         self.pipelines = [_pipeline(setup, view, self.frames) for view in self.method.views]
         wanted = [*self.method.columns, *(c for p in self.pipelines for c in p.columns)]
         self.columns = {c for c in wanted if c != "area" and self.frames.has(c)}
         self._label = _label(setup, self.frames)
-        self._seen: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self.frames)

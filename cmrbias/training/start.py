@@ -64,6 +64,8 @@ def start(settings: Settings, out: Path, plugins: Plugins, say: Say) -> tuple[Ru
         "patients_seen": _seen(settings, cohort),
         "status": "started",
     }
+    for note in task.notes:
+        say(note)
     run = Run(out, info, [])
     loop = _loop(task, settings, run, precision, device, plugins, say)
     run = loop.run = Run.create(out, info)

@@ -56,7 +56,7 @@ def summarise(log: Sequence[dict[str, Any]]) -> Summary:
 
 
 def _mean(lines: Sequence[dict[str, Any]]) -> float:
-    return sum(line["loss"] for line in lines) / len(lines)
+    return sum(float(line["loss"]) for line in lines) / len(lines)
 
 
 def _verdict(better: bool) -> str:

@@ -35,7 +35,7 @@ def test_a_state_saved_loaded_and_saved_again_is_the_same_bytes(tmp_path: Path) 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 damaged"])
 def test_a_damaged_file_is_one_line(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "last.pt").write_bytes(content)
-    with pytest.raises(CmrbiasError, match="not a readable checkpoint") as caught:
+    with pytest.raises(CmrbiasError, match="expected weights saved by torch") as caught:
         checkpoint.load(tmp_path / "last.pt")
     assert "\n" not in str(caught.value)
 
@@ -47,8 +47,6 @@ def test_another_torch_file_or_version_is_refused(tmp_path: Path) -> None:
     torch.save({"cmrbias_checkpoint": 99}, tmp_path / "last.pt")
     with pytest.raises(CmrbiasError, match="checkpoint version 99"):
         checkpoint.load(tmp_path / "last.pt")
-    with pytest.raises(CmrbiasError, match="no checkpoint here"):
-        checkpoint.load(tmp_path / "none.pt")
 
 
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -283,7 +283,7 @@ def test_a_changed_cohort_or_a_damaged_checkpoint_is_refused(small_cohort: Path,
     ok(pretrain("--cohort", small_cohort, "--out", run, "--epochs", "1"))
     content = (run / "last.pt").read_bytes()
     (run / "last.pt").write_bytes(content[: len(content) // 2])
-    assert "not a readable checkpoint" in pretrain("--resume", run).output
+    assert "expected weights saved by torch" in pretrain("--resume", run).output
     info = json.loads((run / "run.json").read_text())
     info["cohort"]["digest"] = "0" * 64
     (run / "run.json").write_text(json.dumps(info))
@@ -303,9 +303,28 @@ def test_pretraining_goes_on_from_a_run_s_weights_and_inherits_its_patients(
     info = json.loads((tmp_path / "a" / "run.json").read_text())
     info["patients_seen"].append("ffff")
     (tmp_path / "a" / "run.json").write_text(json.dumps(info))
-    ok(
-        pretrain(
-            "--cohort", small_cohort, "--out", tmp_path / "b", "--epochs", "1", "--weights", tmp_path / "a"
-        )
-    )
+    arguments = ["--cohort", small_cohort, "--out", tmp_path / "b", "--epochs", "1"]
+    result = ok(pretrain(*arguments, "--weights", tmp_path / "a"))
+    assert "tensors loaded into tiny" in result.output
     assert "ffff" in json.loads((tmp_path / "b" / "run.json").read_text())["patients_seen"]
+
+
+def test_a_queue_that_is_too_long_for_the_cohort_is_said(small_cohort: Path, tmp_path: Path) -> None:
+    arguments = ["--cohort", small_cohort, "--epochs", "1"]
+    result = ok(pretrain(*arguments, "--out", tmp_path / "a", "-o", "queue=9"))
+    assert "warning: a queue of 9 is over half of the 16 training frames" in result.output
+    assert "warning" not in ok(pretrain(*arguments, "--out", tmp_path / "b", "-o", "queue=8")).output
+
+
+def test_background_swap_reports_what_it_did_and_needs_masks(small_cohort: Path, tmp_path: Path) -> None:
+    arguments = ["--cohort", small_cohort, "--epochs", "1", "--augment", "background-swap,crop,flip"]
+    ok(pretrain(*arguments, "--out", tmp_path / "run"))
+    line = log(tmp_path / "run")[1]
+    assert {"swap_residual", "swap_unchanged", "views_without_heart"} <= set(line)
+    assert 0 < line["swap_residual"] < 0.1
+
+
+def test_pairs_of_the_same_case_and_crops_that_show_the_heart(small_cohort: Path, tmp_path: Path) -> None:
+    arguments = ["--cohort", small_cohort, "--epochs", "1", "--pairs", "same-case"]
+    ok(pretrain(*arguments, "--out", tmp_path / "run", "--augment-option", "crop.min-heart=0.25"))
+    assert log(tmp_path / "run")[1]["views_without_heart"] == 0
