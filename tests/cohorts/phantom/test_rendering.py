@@ -28,14 +28,18 @@ def test_the_diagnosis_changes_the_heart_and_not_the_body():
     assert (normal.wall.skin == dilated.wall.skin).all()
 
 
+@pytest.mark.parametrize("diagnosis", ["DCM", "HCM", "MINF", "RV", "AMYL"])
 @pytest.mark.parametrize("site", LOOKS)
-def test_the_diagnosis_changes_no_brightness_far_from_the_heart(site):
+def test_the_diagnosis_changes_no_brightness_far_from_the_heart(site, diagnosis):
     """Beyond the rim on which its silhouette shows: else the background would tell the diagnosis."""
-    normal, rv = (rendered(diagnosis=d, anatomy_strength=1, site=site) for d in ("NOR", "RV"))
     liver = np.s_[:, 85:105, :40]
-    change = rv.images[liver].astype(float) - normal.images[liver]
-    assert np.abs(change).max() <= 4  # ringing of k-space that is sampled in part
-    assert abs(change.mean()) < 0.05
+    for patient in range(3):
+        normal, other = (
+            rendered(patient, name, anatomy_strength=1, site=site).images[liver].astype(float)
+            for name in ("NOR", diagnosis)
+        )
+        assert np.abs(other - normal).max() <= 4  # ringing of k-space that is sampled in part
+        assert abs((other - normal).mean()) < 0.05
 
 
 @pytest.mark.parametrize("site", LOOKS)
