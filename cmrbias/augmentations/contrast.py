@@ -15,7 +15,8 @@ class Contrast(Augmentation):
 
     x -> factor * x + (1 - factor) * mean, as torchvision's ``adjust_contrast``, over the pixels that
     are not 0. Those that are (padding, what an input mode masks, borders of a rotation) stay 0 and do
-    not count for the mean, so the order of contrast and geometry does not matter to them.
+    not count for the mean, so no grey frame appears, whatever stands before. A dark pixel of the image
+    that is stored as 0 stays too, |1 - factor| * mean below what it would be at most.
     """
 
     @dataclass(frozen=True)

@@ -121,6 +121,14 @@ def test_shares_are_uniform_and_ratios_log_uniform():
     assert abs(log_ratio[small].std() - 2 * np.log(4 / 3) / 12**0.5) < 0.012
 
 
+def test_every_place_is_equally_likely():
+    boxes = shown(crop(6, scale=(0.25, 0.25), ratio=(1, 1)), 4, 4, 1800).round().long()
+    assert boxes[:, 2:].unique(dim=0).tolist() == [[2, 2]]
+    counts = torch.bincount(boxes[:, 0] * 3 + boxes[:, 1], minlength=9)
+    # 1800 draws from nine places: standard deviation 13
+    assert (counts - 200).abs().max() < 55
+
+
 def test_a_ratio_that_does_not_fit_is_brought_to_the_nearest_that_does():
     wide = crop(240, scale=(1, 1), ratio=(0.5, 0.5))
     assert shown(wide, 120, 240, 5).round().tolist() == [[0, 0, 120, 240]] * 5
