@@ -29,7 +29,7 @@ def gather(x: Tensor, gradient: bool = True) -> Tensor:
         return x
     if gradient and x.requires_grad:
         return torch.cat(all_gather(x))  # type: ignore[no-untyped-call]
-    x = x.detach().contiguous()  # else the parts would have its strides, and receive its bytes
+    x = x.detach().contiguous()  # NCCL copies bytes: what is sent and received must have one layout
     parts = [torch.empty_like(x) for _ in range(world()[1])]
     dist.all_gather(parts, x)
     return torch.cat(parts)
