@@ -56,31 +56,40 @@ class Csv:
         for name in names:
             if name not in self.header:
                 raise CmrbiasError(f"{self.path}: {unknown('column', name, self.header)}")
-        width = len(self.header)
         wanted = [(self.header.index(name), array("i"), {"": -1}) for name in names]
         try:
-            for number, cells in enumerate(self._rows(), start=2):
-                if len(cells) != width:
-                    raise CmrbiasError(f"{self.path}: row {number}: expected {width} cells, got {len(cells)}")
+            for cells in self._rows(max(position for position, _, _ in wanted)):
                 for position, codes, book in wanted:
                     codes.append(book.setdefault(cells[position], len(book) - 1))
         except (UnicodeDecodeError, csv.Error) as error:
             raise CmrbiasError(f"{self.path}: cannot be read as a UTF-8 table: {_reason(error)}") from None
         return [_sorted(codes, book) for _, codes, book in wanted]
 
-    def _rows(self) -> Iterator[list[str]]:
-        """Yields the cells of each line below the header; without quotes splitting is 3 x faster."""
+    def _rows(self, last: int) -> Iterator[list[str]]:
+        """Yields the cells up to column ``last`` of each line below the header.
+
+        Without quotes in the file, splitting its lines takes a third of the csv module's time.
+        """
+        commas = len(self.header) - 1
         with self.path.open(encoding="utf-8-sig", newline="") as file:
-            if self._quoted:
-                rows = csv.reader(file)
-                next(rows)
-                yield from (cells for cells in rows if cells)
-            else:
+            if not self._quoted:
                 next(file)
-                for line in file:
-                    cells = line.rstrip("\r\n").split(",")
-                    if cells != [""]:
-                        yield cells
+                for number, line in enumerate(file, start=2):
+                    if line.count(",") == commas:
+                        yield line.rstrip("\r\n").split(",", last + 1)
+                    elif line.strip():
+                        raise self._uneven(number, line.count(",") + 1)
+                return
+            rows = csv.reader(file)
+            next(rows)
+            for number, cells in enumerate(rows, start=2):
+                if len(cells) == commas + 1:
+                    yield cells
+                elif cells:
+                    raise self._uneven(number, len(cells))
+
+    def _uneven(self, number: int, cells: int) -> CmrbiasError:
+        return CmrbiasError(f"{self.path}: row {number}: expected {len(self.header)} cells, got {cells}")
 
 
 def _sorted(codes: array[int], book: dict[str, int]) -> Column:
