@@ -37,7 +37,7 @@ def click_options(cls: type) -> list[click.Option]:
     """Returns one click option for each field of an options dataclass, in the order of its fields.
 
     ``contours`` becomes ``--contours``; booleans become ``--x/--no-x``, Literals choices, tuples
-    comma-separated lists; help text and range come from the field (see ``options.option``).
+    comma-separated lists (``tuple[x, ...]`` may also be given several times); help text and range come from the field (see ``options.option``).
     """
     hints = typing.get_type_hints(cls)
     ranges = {f.name: f.metadata for f in dataclasses.fields(cls)}
@@ -50,6 +50,8 @@ def click_options(cls: type) -> list[click.Option]:
             common["default"] = info.default
         if hint is bool:
             flag = f"{flag}/--no-{info.name}"
+        elif _is_list(hint):
+            common |= {"multiple": True, "callback": _split_all, "type": str}
         else:
             common["type"] = _click_type(hint, ranges[name].get("minimum"), ranges[name].get("maximum"))
         if typing.get_origin(hint) is tuple:
@@ -84,9 +86,18 @@ def _without_none(hint: Any) -> Any:
     return hint
 
 
+def _is_list(hint: Any) -> bool:
+    return typing.get_origin(hint) is tuple and Ellipsis in typing.get_args(hint)
+
+
+def _split_all(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """``--x a,b --x c`` as ``("a", "b", "c")``: a second flag adds, it does not replace the first."""
+    return tuple(part for value in values for part in value.split(",") if part)
+
+
 def _comma_list(value: str | tuple[Any, ...]) -> tuple[Any, ...]:
-    """``a,b,c`` as a tuple of strings; what the parts may be is checked by ``options.build``."""
-    return tuple(part for part in value.split(",") if part) if isinstance(value, str) else tuple(value)
+    """``a,b`` as a tuple of strings; what the parts may be is checked by ``options.build``."""
+    return tuple(value.split(",")) if isinstance(value, str) else value
 
 
 def _click_type(hint: Any, minimum: Any, maximum: Any) -> Any:

@@ -65,6 +65,7 @@ def test_every_type_is_parsed() -> None:
         7, 1.0, "z-score", True, ("LV", "RV"), (2.0, 98.0), Path("some/folder"), 0, "a,b"
     )
     assert call("--no-keep")[0].keep is False
+    assert call("--only", "LV", "--only", "RV,LV")[0].only == ("LV", "RV", "LV")
 
 
 @pytest.mark.parametrize(
