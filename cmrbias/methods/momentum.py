@@ -31,7 +31,7 @@ class MomentumCopy(nn.Module):
     def update(self, *modules: nn.Module, momentum: float) -> None:
         """Sets each parameter to momentum * itself + (1 - momentum) * the one of ``modules``.
 
-        In one fused pass over all parameters (DenseNet121: 1.7 ms against 7 ms in a loop).
+        One call over all parameters: a loop in Python takes longer (1.4 times, DenseNet121 on a CPU).
         """
         own: list[Tensor] = list(self.layers.parameters())
         followed: list[Tensor] = [p for module in modules for p in module.parameters()]
