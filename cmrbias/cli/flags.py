@@ -37,7 +37,8 @@ def click_options(cls: type) -> list[click.Option]:
     """Returns one click option for each field of an options dataclass, in the order of its fields.
 
     ``contours`` becomes ``--contours``; booleans become ``--x/--no-x``, Literals choices, tuples
-    comma-separated lists (``tuple[x, ...]`` may also be given several times); help text and range come from the field (see ``options.option``).
+    comma-separated lists (``tuple[x, ...]`` may also be given several times); help text and range
+    come from the field (see ``options.option``).
     """
     hints = typing.get_type_hints(cls)
     ranges = {f.name: f.metadata for f in dataclasses.fields(cls)}
