@@ -198,6 +198,15 @@ def test_nan_stays_where_it_is_not_looked_at(swap, fill):
     assert torch.equal(result[2].isnan(), masks[2])  # its own; (4, 4) is on its diagonal too
 
 
+@pytest.mark.parametrize("fill", ["mean", "inpaint"])
+def test_bfloat16_rounds_ties_to_even(fill):
+    step = 2.0**-7  # between 1 and 2
+    images = torch.tensor([[1, 1 + step, 0, 0], [1 + step, 1 + 2 * step, 0, 0]], dtype=torch.bfloat16)
+    masks = torch.tensor([0, 0, 1, 1], dtype=torch.uint8).expand(2, 4)
+    filled = without_heart(images.view(2, 1, 2, 2), masks.reshape(2, 1, 2, 2), fill)
+    assert filled[:, 0, 1, 1].tolist() == [1, 1 + 2 * step]
+
+
 # --- as an operator -------------------------------------------------------------------------------
 
 
@@ -258,6 +267,15 @@ def test_same_bits_for_any_number_of_threads(fill):
     finally:
         torch.set_num_threads(before)
     assert all(torch.equal(result, results[i % 2]) for i, result in enumerate(results))
+
+
+@every_fill
+def test_a_nan_gradient_in_a_heart_stays_there(fill):
+    images, masks, donors = batch(n=3)
+    masks[0] = False
+    result = ops.background_swap(images.requires_grad_(), masks, donors, fill)
+    weights = torch.where(masks, torch.nan, torch.ones_like(result))
+    assert torch.equal(torch.autograd.grad(result, images, weights)[0].isnan(), masks)
 
 
 def test_autograd_reaches_only_the_images():
