@@ -32,21 +32,20 @@ _library = torch.library.Library("cmrbias", "DEF")  # type: ignore[no-untyped-ca
 # --- what all operators share ---------------------------------------------------------------------
 
 
-def _expect(name: str, expected: str, got: object, right: bool) -> None:
-    if not right:
-        raise CmrbiasError(f"{name}: expected {expected}, got {got}")
+def _wrong(name: str, expected: str, got: object) -> CmrbiasError:
+    return CmrbiasError(f"{name}: expected {expected}, got {got}")
 
 
 def _has_kernel(device: torch.device) -> bool:
     """Returns whether the extension runs on a device; warns once where it should but does not."""
     if _C is not None and (device.type == "cpu" or (device.type == "cuda" and _C.has_cuda)):
         return True
-    if device.type in ("cpu", "cuda"):
-        _warn_slow(
-            f"was built without CUDA ({device.type} tensors)"
-            if _C is not None
-            else f"is missing: {_WHY_MISSING}"
-        )
+    if torch.compiler.is_compiling():
+        return False  # a warning would break the graph
+    if _C is None:
+        _warn_slow(f"is missing ({_WHY_MISSING})")
+    elif device.type == "cuda":
+        _warn_slow("was built without CUDA")
     return False
 
 
@@ -117,7 +116,7 @@ def background_residual(masks: Tensor, donors: Tensor) -> Tensor:
     _check_masks(masks)
     _check_donors(donors, masks)
     heart = masks != 0
-    return (~heart & heart[donors]).float().mean((2, 3))
+    return (~heart & heart[donors.clamp(0, len(masks) - 1)]).float().mean((2, 3))
 
 
 def background_swap_reference(
@@ -163,35 +162,36 @@ def _double(coarse: Tensor, dim: int, length: int) -> Tensor:
 def _check_swap(images: Tensor, masks: Tensor, donors: Tensor, fill: str) -> None:
     if fill not in get_args(Fill):
         raise unknown("fill", fill, get_args(Fill))
-    _expect("images", "4 dimensions (N, C, H, W)", tuple(images.shape), images.ndim == 4)
-    _expect("images", "float32, float64 or bfloat16", images.dtype, images.dtype in FLOATS)
+    if images.ndim != 4:
+        raise _wrong("images", "4 dimensions (N, C, H, W)", tuple(images.shape))
+    if images.dtype not in FLOATS:
+        raise _wrong("images", "float32, float64 or bfloat16", images.dtype)
     _check_masks(masks)
     n, c, h, w = images.shape
-    _expect(
-        "masks",
-        f"({n}, {c}, {h}, {w}) or ({n}, 1, {h}, {w}) as the images",
-        tuple(masks.shape),
-        masks.shape == images.shape or masks.shape == (n, 1, h, w),
-    )
-    _expect("masks", f"the images' device {images.device}", masks.device, masks.device == images.device)
-    _expect(
-        "images", "fewer than 2^31 pixels a frame and 2^31 frames", (n * c, h * w), max(n * c, h * w) < 2**31
-    )
+    if masks.shape not in ((n, c, h, w), (n, 1, h, w)):
+        raise _wrong("masks", f"({n}, {c}, {h}, {w}) or ({n}, 1, {h}, {w})", tuple(masks.shape))
+    if masks.device != images.device:
+        raise _wrong("masks", f"the images' device {images.device}", masks.device)
+    if h * w >= 2**30 or n * c >= 2**31:  # the kernels' int and CUDA's grid
+        raise _wrong("images", "N * C < 2^31 and H * W < 2^30", tuple(images.shape))
     _check_donors(donors, masks)
 
 
 def _check_masks(masks: Tensor) -> None:
-    _expect("masks", "4 dimensions (N, C, H, W)", tuple(masks.shape), masks.ndim == 4)
-    _expect(
-        "masks", "bool or uint8 (non-zero = heart)", masks.dtype, masks.dtype in (torch.bool, torch.uint8)
-    )
+    if masks.ndim != 4:
+        raise _wrong("masks", "4 dimensions (N, C, H, W)", tuple(masks.shape))
+    if masks.dtype not in (torch.bool, torch.uint8):
+        raise _wrong("masks", "bool or uint8 (non-zero = heart)", masks.dtype)
 
 
 def _check_donors(donors: Tensor, masks: Tensor) -> None:
     n = masks.shape[0]
-    _expect("donors", f"shape ({n},), one row of the batch a case", tuple(donors.shape), donors.shape == (n,))
-    _expect("donors", "int64", donors.dtype, donors.dtype == torch.int64)
-    _expect("donors", f"the masks' device {masks.device}", donors.device, donors.device == masks.device)
+    if donors.shape != (n,):
+        raise _wrong("donors", f"shape ({n},), one row of the batch a case", tuple(donors.shape))
+    if donors.dtype != torch.int64:
+        raise _wrong("donors", "int64", donors.dtype)
+    if donors.device != masks.device:
+        raise _wrong("donors", f"the masks' device {masks.device}", donors.device)
     if torch.compiler.is_compiling() or donors.device.type != "cpu":
         return  # looking at values would break the graph, or wait for the GPU
     wrong = ((donors < 0) | (donors >= n)).nonzero()

@@ -42,7 +42,9 @@ struct Level {
   CMRBIAS_BOTH R value(int i) const { return values[i]; }
   CMRBIAS_BOTH int size() const { return height * width; }
   // The next coarser level, which follows in memory.
-  CMRBIAS_BOTH Level above() const { return {values + size(), counts + size(), halved(height), halved(width)}; }
+  CMRBIAS_BOTH Level above() const {
+    return {values + size(), counts + size(), halved(height), halved(width)};
+  }
 };
 
 // The number of levels above the image: at least one.
@@ -83,7 +85,8 @@ struct Scratch {
     gathered = reinterpret_cast<R*>(mean + 1);
     values = gathered + static_cast<std::size_t>(rows) * columns;
     counts = reinterpret_cast<std::uint8_t*>(values + cells);
-    bytes = (sizeof(double) + (static_cast<std::size_t>(rows) * columns + cells) * sizeof(R) + cells + 15) / 16 * 16;
+    bytes = (sizeof(double) + (static_cast<std::size_t>(rows) * columns + cells) * sizeof(R) + cells + 15) /
+            16 * 16;
   }
 
   // Level 1, 2, ... above the image.
@@ -156,6 +159,23 @@ template <class R>
 CMRBIAS_BOTH R scatter(const Level<R>& coarse, int y, int x) {
   const int cell = y / 2 * coarse.width + x / 2;
   return coarse.values[cell] / static_cast<R>(coarse.counts[cell]);
+}
+
+// The gradient of a case's pixel: `own` of the result there, if it is heart; `gathered` from where it is
+// the background of others; and what their filled hearts owe it: `shared` for its part in the mean, or
+// what comes down from level 1, `above`.
+template <class T>
+CMRBIAS_BOTH void store_gradient(T& result, Fill fill, bool heart, T own, Real<T> gathered, double shared,
+                                 const Level<Real<T>>& above, int y, int x) {
+  if (fill == Fill::donor) {
+    store(result, heart ? load(own) + gathered : gathered);
+  } else if (heart) {
+    result = own;
+  } else if (fill == Fill::mean) {
+    store(result, gathered + shared);
+  } else {
+    store(result, gathered + scatter(above, y, x));
+  }
 }
 
 // Where a plane of case `number` and its mask begin.

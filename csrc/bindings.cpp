@@ -17,11 +17,22 @@ T* pointer(Address address) {
   return reinterpret_cast<T*>(address);
 }
 
-Swap make_swap(Type type, Fill fill, std::int64_t cases, std::int64_t frames, std::int64_t mask_frames, int height,
-               int width, Address input, Address masks, Address donors, Address order, Address starts, Address output) {
-  return {type, fill, cases, frames, mask_frames, height, width,
-          pointer<const void>(input), pointer<const std::uint8_t>(masks), pointer<const std::int64_t>(donors),
-          pointer<const std::int64_t>(order), pointer<const std::int64_t>(starts), pointer<void>(output)};
+Swap make_swap(Type type, Fill fill, std::int64_t cases, std::int64_t frames, std::int64_t mask_frames,
+               int height, int width, Address input, Address masks, Address donors, Address order,
+               Address starts, Address output) {
+  return {type,
+          fill,
+          cases,
+          frames,
+          mask_frames,
+          height,
+          width,
+          pointer<const void>(input),
+          pointer<const std::uint8_t>(masks),
+          pointer<const std::int64_t>(donors),
+          pointer<const std::int64_t>(order),
+          pointer<const std::int64_t>(starts),
+          pointer<void>(output)};
 }
 
 }  // namespace
@@ -39,9 +50,9 @@ PYBIND11_MODULE(_C, m) {
       .value("mean", Fill::mean)
       .value("inpaint", Fill::inpaint);
   py::class_<Swap>(m, "Swap")
-      .def(py::init(&make_swap), py::kw_only(), py::arg("type"), py::arg("fill"), py::arg("cases"), py::arg("frames"),
-           py::arg("mask_frames"), py::arg("height"), py::arg("width"), py::arg("input"), py::arg("masks"),
-           py::arg("donors"), py::arg("order"), py::arg("starts"), py::arg("output"))
+      .def(py::init(&make_swap), py::kw_only(), py::arg("type"), py::arg("fill"), py::arg("cases"),
+           py::arg("frames"), py::arg("mask_frames"), py::arg("height"), py::arg("width"), py::arg("input"),
+           py::arg("masks"), py::arg("donors"), py::arg("order"), py::arg("starts"), py::arg("output"))
       .def_property_readonly("scratch_bytes", &background_swap_scratch);
   m.def("background_swap_cpu", &cpu::background_swap, py::arg("swap"), ReleaseGil());
   m.def("background_swap_backward_cpu", &cpu::background_swap_backward, py::arg("swap"), ReleaseGil());

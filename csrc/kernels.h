@@ -19,14 +19,14 @@ struct Swap {
   Type type;
   Fill fill;
   std::int64_t cases, frames;
-  std::int64_t mask_frames;     // `frames`, or 1: one mask for all frames of a case
-  int height, width;            // height * width < 2^31
-  const void* input;            // (cases, frames, height, width): images, or gradients of the output
-  const std::uint8_t* masks;    // (cases, mask_frames, height, width), non-zero = heart
-  const std::int64_t* donors;   // (cases), each in [0, cases)
-  const std::int64_t* order;    // (cases): recipients sorted by donor, stably
-  const std::int64_t* starts;   // (cases + 1): donor d gives to order[starts[d]] ... order[starts[d + 1] - 1]
-  void* output;                 // as input: swapped images, or gradients of the images
+  std::int64_t mask_frames;    // `frames`, or 1: one mask for all frames of a case
+  int height, width;           // height * width < 2^30
+  const void* input;           // (cases, frames, height, width): images, or gradients of the output
+  const std::uint8_t* masks;   // (cases, mask_frames, height, width), non-zero = heart
+  const std::int64_t* donors;  // (cases), each in [0, cases)
+  const std::int64_t* order;   // (cases): recipients sorted by donor, stably
+  const std::int64_t* starts;  // (cases + 1): donor d gives to order[starts[d]] ... order[starts[d + 1] - 1]
+  void* output;                // as input: swapped images, or gradients of the images
 };
 
 // Bytes that one plane (a frame of a case) needs while its background is made, a multiple of 16.

@@ -12,7 +12,6 @@
 #include "rows.h"
 
 namespace cmrbias {
-
 namespace {
 
 template <class T>
@@ -38,7 +37,8 @@ CMRBIAS_ROW bool any(const T* row, int width) {
 
 // Adds the values inside (or outside) the heart into LANES sums.
 template <class T>
-CMRBIAS_ROW void add_lanes(double* lanes, const T* values, const std::uint8_t* heart, bool inside, int count) {
+CMRBIAS_ROW void add_lanes(double* lanes, const T* values, const std::uint8_t* heart, bool inside,
+                           int count) {
   for (int start = 0; start < count; start += LANES) {
     const int length = std::min(LANES, count - start);
     for (int lane = 0; lane < length; ++lane) {
@@ -96,9 +96,10 @@ CMRBIAS_ROW void gather_level(const Fine& fine, const Level<R>& coarse) {
   }
 }
 
-// Calls work(case, frame, memory) for each plane, each thread with its own memory.
+// Calls work(swap, case, frame, memory) for each plane, each thread with its own memory.
 template <class Work>
-void for_each_plane(const Swap& swap, std::size_t bytes, const Work& work) {
+void for_each_plane(const Swap& swap, std::size_t least, const Work& work) {
+  const std::size_t bytes = (least + 63) / 64 * 64;  // no two threads in one cache line
   const std::int64_t planes = swap.cases * swap.frames;
   const auto threads = static_cast<std::size_t>(omp_get_max_threads());
   const std::unique_ptr<char[]> memory(new char[bytes * threads]);
@@ -107,7 +108,7 @@ void for_each_plane(const Swap& swap, std::size_t bytes, const Work& work) {
     char* own = memory.get() + bytes * static_cast<std::size_t>(omp_get_thread_num());
 #pragma omp for schedule(dynamic)
     for (std::int64_t plane = 0; plane < planes; ++plane) {
-      work(plane / swap.frames, plane % swap.frames, own);
+      work(swap, plane / swap.frames, plane % swap.frames, own);
     }
     stream_end();
   }
@@ -117,8 +118,8 @@ void for_each_plane(const Swap& swap, std::size_t bytes, const Work& work) {
 template <class T>
 class Background {
  public:
-  Background(const Swap& swap, const Plane<T>& donor, const Scratch<Real<T>>& scratch)
-      : fill_(swap.fill), donor_(donor), above_(scratch.level(1)) {
+  Background(Fill fill, const Plane<T>& donor, const Scratch<Real<T>>& scratch)
+      : fill_(fill), donor_(donor), above_(scratch.level(1)) {
     const int count = donor.height * donor.width;
     if (fill_ == Fill::donor || !any(donor.heart, count)) {
       fill_ = Fill::donor;
@@ -165,33 +166,30 @@ class Background {
   T mean_{};
 };
 
+// Writes the rows of all recipients of a donor's plane.
 template <class T>
-void forward(const Swap& swap) {
+void forward_plane(const Swap& swap, std::int64_t donor, std::int64_t frame, char* memory) {
+  const std::int64_t begin = swap.starts[donor], end = swap.starts[donor + 1];
+  if (begin == end) return;
   const auto* images = static_cast<const T*>(swap.input);
   auto* output = static_cast<T*>(swap.output);
-  const std::size_t row_bytes = sizeof(T) * static_cast<std::size_t>(swap.width);
-  const std::size_t scratch_size = background_swap_scratch(swap);
-  for_each_plane(swap, scratch_size + 2 * row_bytes, [&](std::int64_t donor, std::int64_t frame, char* memory) {
-    const std::int64_t begin = swap.starts[donor], end = swap.starts[donor + 1];
-    if (begin == end) return;
-    T* filled = reinterpret_cast<T*>(memory + scratch_size);
-    T* merged = filled + swap.width;
-    const Plane<T> plane{images + plane_at(swap, donor, frame), heart_at(swap, donor, frame), swap.height, swap.width};
-    const Background<T> background(swap, plane, Scratch<Real<T>>(memory, swap.height, swap.width));
-    for (int y = 0; y < swap.height; ++y) {
-      const T* outside = background.row(y, filled);
-      for (std::int64_t at = begin; at < end; ++at) {
-        const std::int64_t own = plane_at(swap, swap.order[at], frame) + y * swap.width;
-        const std::uint8_t* heart = heart_at(swap, swap.order[at], frame) + y * swap.width;
-        const T* row = outside;
-        if (any(heart, swap.width)) {
-          for (int x = 0; x < swap.width; ++x) merged[x] = heart[x] ? images[own + x] : outside[x];
-          row = merged;
-        }
-        stream(output + own, row, row_bytes);
-      }
+  const int width = swap.width;
+  const Scratch<Real<T>> scratch(memory, swap.height, width);
+  T* filled = reinterpret_cast<T*>(memory + scratch.bytes);
+  T* merged = filled + width;
+  const T* pixels = images + plane_at(swap, donor, frame);
+  const Background<T> background(swap.fill, {pixels, heart_at(swap, donor, frame), swap.height, width},
+                                 scratch);
+  for (int y = 0; y < swap.height; ++y) {
+    const T* outside = background.row(y, filled);
+    for (std::int64_t at = begin; at < end; ++at) {
+      const std::int64_t own = plane_at(swap, swap.order[at], frame) + y * width;
+      const std::uint8_t* heart = heart_at(swap, swap.order[at], frame) + y * width;
+      const bool whole = !any(heart, width);
+      for (int x = 0; !whole && x < width; ++x) merged[x] = heart[x] ? images[own + x] : outside[x];
+      stream(output + own, whole ? outside : merged, sizeof(T) * static_cast<std::size_t>(width));
     }
-  });
+  }
 }
 
 // Turns the gradient of a donor's background, gathered from its recipients, into that of level 1 (see
@@ -210,44 +208,46 @@ void inpaint_backward(const Plane<R>& gathered, const Scratch<R>& scratch) {
   }
 }
 
+// Writes the gradient of a case's plane, as recipient and as donor.
+template <class T>
+void backward_plane(const Swap& swap, std::int64_t donor, std::int64_t frame, char* memory) {
+  const auto* gradients = static_cast<const T*>(swap.input);
+  const T* own = gradients + plane_at(swap, donor, frame);
+  const std::uint8_t* heart = heart_at(swap, donor, frame);
+  T* result = static_cast<T*>(swap.output) + plane_at(swap, donor, frame);
+  const int count = swap.height * swap.width;
+
+  const Scratch<Real<T>> scratch(memory, swap.height, swap.width);
+  auto* gathered = scratch.gathered;
+  std::fill_n(gathered, count, Real<T>(0));
+  for (std::int64_t at = swap.starts[donor]; at < swap.starts[donor + 1]; ++at) {
+    const std::int64_t recipient = swap.order[at];
+    const T* gradient = gradients + plane_at(swap, recipient, frame);
+    add_outside(gathered, gradient, heart_at(swap, recipient, frame), count);
+  }
+  double shared = 0;
+  if (swap.fill == Fill::mean) {
+    const int known = count_known(heart, count);
+    shared = known ? masked_sum(gathered, heart, true, count) / known : 0.0;
+  } else if (swap.fill == Fill::inpaint) {
+    inpaint_backward(Plane<Real<T>>{gathered, heart, swap.height, swap.width}, scratch);
+  }
+  const auto above = scratch.level(1);
+  for (int i = 0; i < count; ++i) {
+    store_gradient(result[i], swap.fill, heart[i] != 0, own[i], gathered[i], shared, above, i / swap.width,
+                   i % swap.width);
+  }
+}
+
+template <class T>
+void forward(const Swap& swap) {
+  const std::size_t rows = 2 * sizeof(T) * static_cast<std::size_t>(swap.width);
+  for_each_plane(swap, background_swap_scratch(swap) + rows, forward_plane<T>);
+}
+
 template <class T>
 void backward(const Swap& swap) {
-  using R = Real<T>;
-  const auto* gradients = static_cast<const T*>(swap.input);
-  auto* output = static_cast<T*>(swap.output);
-  const int count = swap.height * swap.width;
-  for_each_plane(swap, background_swap_scratch(swap), [&](std::int64_t donor, std::int64_t frame, char* memory) {
-    const Scratch<R> scratch(memory, swap.height, swap.width);
-    const T* own = gradients + plane_at(swap, donor, frame);
-    const std::uint8_t* heart = heart_at(swap, donor, frame);
-    T* result = output + plane_at(swap, donor, frame);
-
-    R* gathered = scratch.gathered;
-    std::fill_n(gathered, count, R(0));
-    for (std::int64_t at = swap.starts[donor]; at < swap.starts[donor + 1]; ++at) {
-      const std::int64_t recipient = swap.order[at];
-      add_outside(gathered, gradients + plane_at(swap, recipient, frame), heart_at(swap, recipient, frame), count);
-    }
-    double shared = 0;  // what each background pixel gets for its part in the mean
-    const auto above = scratch.level(1);
-    if (swap.fill == Fill::mean) {
-      const int known = count_known(heart, count);
-      shared = known ? masked_sum(gathered, heart, true, count) / known : 0.0;
-    } else if (swap.fill == Fill::inpaint) {
-      inpaint_backward(Plane<R>{gathered, heart, swap.height, swap.width}, scratch);
-    }
-    for (int i = 0; i < count; ++i) {
-      if (swap.fill == Fill::donor) {
-        store(result[i], heart[i] ? load(own[i]) + gathered[i] : gathered[i]);
-      } else if (heart[i]) {
-        result[i] = own[i];
-      } else if (swap.fill == Fill::mean) {
-        store(result[i], gathered[i] + shared);
-      } else {
-        store(result[i], gathered[i] + scatter(above, i / swap.width, i % swap.width));
-      }
-    }
-  });
+  for_each_plane(swap, background_swap_scratch(swap), backward_plane<T>);
 }
 
 }  // namespace

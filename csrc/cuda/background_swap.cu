@@ -12,7 +12,7 @@ namespace cmrbias::cuda {
 namespace {
 
 constexpr int TILES = 65535;  // the largest gridDim.y
-constexpr int RESIDENT = 4;    // blocks a multiprocessor: leaves ptxas the registers to spill none
+constexpr int RESIDENT = 2;   // blocks a multiprocessor: leaves ptxas the registers to spill none
 
 // Returns the sum of all threads' values, to all threads of a block of LANES.
 __device__ double block_sum(double own) {
@@ -167,7 +167,8 @@ __global__ void __launch_bounds__(LANES) gather_recipients(Swap swap, char* memo
 
 // Turns those sums into the gradient of each case's plane.
 template <class T>
-__global__ void __launch_bounds__(LANES, RESIDENT) backward_plane(Swap swap, char* memory, std::size_t bytes) {
+__global__ void __launch_bounds__(LANES, RESIDENT)
+    backward_plane(Swap swap, char* memory, std::size_t bytes) {
   using R = Real<T>;
   const std::int64_t donor = blockIdx.x / swap.frames, frame = blockIdx.x % swap.frames;
   const auto scratch = scratch_of<T>(swap, memory, bytes);
@@ -176,23 +177,15 @@ __global__ void __launch_bounds__(LANES, RESIDENT) backward_plane(Swap swap, cha
   T* result = static_cast<T*>(swap.output) + plane_at(swap, donor, frame);
   const R* gathered = scratch.gathered;
 
-  double shared = 0;  // what each background pixel gets for its part in the mean
-  const auto above = scratch.level(1);
+  double shared = 0;
   if (swap.fill == Fill::mean) {
     shared = masked_mean(gathered, heart, true, swap.height * swap.width);
   } else if (swap.fill == Fill::inpaint) {
     inpaint_backward(Plane<R>{gathered, heart, swap.height, swap.width}, scratch);
   }
+  const auto above = scratch.level(1);
   for_each_cell(swap.height, swap.width, [&](int y, int x, int i) {
-    if (swap.fill == Fill::donor) {
-      store(result[i], heart[i] ? load(own[i]) + gathered[i] : gathered[i]);
-    } else if (heart[i]) {
-      result[i] = own[i];
-    } else if (swap.fill == Fill::mean) {
-      store(result[i], gathered[i] + shared);
-    } else {
-      store(result[i], gathered[i] + scatter(above, y, x));
-    }
+    store_gradient(result[i], swap.fill, heart[i] != 0, own[i], gathered[i], shared, above, y, x);
   });
 }
 
