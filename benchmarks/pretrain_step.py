@@ -123,13 +123,13 @@ def main() -> None:
     )
     images = sum(len(of_epoch) for of_epoch in batches) * arguments.batch
     print(
-        f"{arguments.method} {arguments.backbone} {arguments.size} px batch {arguments.batch} {loop.setup.precision}, {torch.get_num_threads()} threads"
+        f"{arguments.method} {arguments.backbone} {arguments.size} px batch {arguments.batch} "
+        f"{loop.setup.precision}, {torch.get_num_threads()} threads"
     )
     print(f"plain torch, views ready-made  {images / theirs:7.1f} images/s")
     print(f"cmrbias, loading and augmenting {images / mine:6.1f} images/s")
-    print(
-        f"ratio {mine / theirs:.3f}; outside forward, backward and optimiser: {100 * (1 - theirs / mine):.1f} %"
-    )
+    outside = 100 * (1 - theirs / mine)
+    print(f"ratio {mine / theirs:.3f}; outside forward, backward and optimiser: {outside:.1f} %")
     print(f"same weights afterwards: {same}")
     if not same:
         raise SystemExit(1)

@@ -32,9 +32,8 @@ def main() -> None:
     torch = seconds([sys.executable, "-c", "import torch"], repeats=3)
     for arguments in (["--help"], ["plugins", "list"]):
         taken = seconds([SCRIPT, *arguments])
-        print(
-            f"cmrbias {' '.join(arguments):<14} {taken:.3f} s   {torch / taken:.1f} x quicker than import torch"
-        )
+        name = f"cmrbias {' '.join(arguments)}"
+        print(f"{name:<22} {taken:.3f} s   {torch / taken:.1f} x quicker than import torch")
 
 
 if __name__ == "__main__":

@@ -157,20 +157,24 @@ class Augmentation:
 
     Attributes:
         needs_masks: refuse to run on a cohort without masks.
+        mixes_rows: a row's result depends on other rows of the batch.
+        metrics: may be set by ``apply``: name to one value a row (N,) of the last images.
         columns: metadata columns whose codes (N,) int64 ``apply`` finds in ``params`` by their name;
             ``area`` stands for the valid area (N, 4) float64: top, left, height, width in pixels.
     """
 
     Options: ClassVar[type] = NoOptions
-    needs_masks: ClassVar[bool] = False
+    needs_masks: bool = False
+    mixes_rows: ClassVar[bool] = False
     columns: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: Any, size: int) -> None:
         self.options = options
         self.size = size
+        self.metrics: dict[str, Tensor] = {}
 
     def draw(self, keys: Tensor) -> Params:
-        """Returns this augmentation's random numbers, a row a key (N,) int64."""
+        """Returns this augmentation's random numbers: tensors with one row a key (N,) int64."""
         return {}
 
     def apply(self, images: Tensor, masks: Tensor | None, params: Params) -> tuple[Tensor, Tensor | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -30,7 +29,7 @@ class BackgroundSwap(Augmentation):
 
     needs_masks = True
     columns = ("patient", "frame")
-    mixes_rows: ClassVar[bool] = True  # Pipeline: rows depend on each other
+    mixes_rows = True
 
     @dataclass(frozen=True)
     class Options:
@@ -38,10 +37,6 @@ class BackgroundSwap(Augmentation):
 
         probability: float = option(1.0, "share of the images that are swapped", minimum=0, maximum=1)
         fill: Fill = option("inpaint", "what takes the place of the donor's heart")
-
-    def __init__(self, options: Any, size: int) -> None:
-        super().__init__(options, size)
-        self.metrics: dict[str, Tensor] = {}
 
     def draw(self, keys: Tensor) -> Params:
         """Returns ``swap`` (N,) bool, and ``key`` (N,) int64 from which the donor is drawn."""

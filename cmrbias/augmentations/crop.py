@@ -48,8 +48,7 @@ class Crop(Augmentation):
 
     def __init__(self, options: Any, size: int) -> None:
         super().__init__(options, size)
-        self.metrics: dict[str, Tensor] = {}
-        self.needs_masks = options.min_heart > 0  # type: ignore[misc]  # a class variable but for us
+        self.needs_masks = options.min_heart > 0
 
     def draw(self, keys: Tensor) -> Params:
         """Returns candidates (N, K): ``share``, ``ratio`` and the place ``down`` and ``across`` in [0, 1)."""

@@ -45,7 +45,7 @@ class Pipeline:
         self.columns = tuple(dict.fromkeys(c for _, a in augmentations for c in a.columns))
         self.needs_masks = any(a.needs_masks for _, a in augmentations)
         self._augmentations = tuple(augmentations)
-        mixing = [i + 1 for i, (_, a) in enumerate(augmentations) if getattr(a, "mixes_rows", False)]
+        mixing = [i + 1 for i, (_, a) in enumerate(augmentations) if a.mixes_rows]
         self._together = max(mixing, default=0)
         self._metrics: dict[str, Tensor] = {}
 
@@ -97,7 +97,7 @@ class Pipeline:
         if images.shape[-2:] != rows.images.shape[-2:]:  # the area is that of the stored images
             params = [{name: p[name] for name in p if name != "area"} for p in params]
         metrics = dict(rows.metrics)
-        for name, value in getattr(augmentation, "metrics", {}).items():
+        for name, value in augmentation.metrics.items():
             metrics[name] = metrics[name] * value if name in metrics else value  # shares of what was left
         return Rows(images, masks, params, metrics)
 

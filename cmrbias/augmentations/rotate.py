@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,10 +26,6 @@ class Rotate(Augmentation):
         """Options of the rotation."""
 
         degrees: float = option(20.0, "largest angle, to either side", minimum=0, maximum=180)
-
-    def __init__(self, options: Any, size: int) -> None:
-        super().__init__(options, size)
-        self.metrics: dict[str, Tensor] = {}
 
     def draw(self, keys: Tensor) -> Params:
         """Returns ``cos`` and ``sin`` (N,) float64 of the angle, counter-clockwise on the screen."""

@@ -1,0 +1,88 @@
+"""The README cannot rot: its commands, hooks and files exist, its plugin runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import torch
+from click.testing import CliRunner
+
+from cmrbias import hookspecs
+from cmrbias.cli.main import make_cli
+from cmrbias.options import build
+from cmrbias.plugins import plugin_manager
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_first_two_commands_are_what_ci_runs() -> None:
+    first, second = (block.strip() for block in blocks("sh")[:2])
+    start = "python3 -m venv .venv && . .venv/bin/activate && pip install -c constraints.txt "
+    assert first == start + '".[imaging,report]" && cmrbias pretrain --method moco'
+    assert second == start + '".[imaging,report,test]" && python -m pytest'
+
+
+def test_every_command_and_flag_in_it_exists() -> None:
+    lines = [line.split("#")[0].split() for block in blocks("sh")[2:] for line in block.splitlines()]
+    commands = [words[1:] for words in lines if words and words[0] == "cmrbias"]
+    assert len(commands) >= 8
+    for words in commands:
+        cli: click.Command = make_cli(lambda: plugin_manager([]))
+        context = click.Context(cli, obj=lambda: plugin_manager([]))
+        while isinstance(cli, click.Group):
+            found = cli.get_command(context, words[0])
+            assert found is not None, words
+            cli, words = found, words[1:]
+            context = click.Context(found, parent=context, obj=context.obj)
+        known = {flag for parameter in cli.params for flag in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, words
+
+
+def test_every_hook_is_in_it() -> None:
+    hooks = [name for name in vars(hookspecs) if name.startswith(("register_", "on_"))]
+    assert len(hooks) == 9
+    assert [name for name in hooks if f"`{name}`" not in README] == []
+
+
+def test_every_file_it_names_exists() -> None:
+    tree = README.split("## Where things are")[1].split("```")[1]
+    for name in ("hookspecs.py", "api.py", "builtin.py", "plugins.py", "registry.py", "ops.py", "draws.py"):
+        assert name in tree
+        assert (ROOT / "cmrbias" / name).is_file()
+    for folder in re.findall(r"(\w+)/ ", tree):
+        assert any(p.is_dir() for p in (ROOT / folder, ROOT / "cmrbias" / folder, ROOT / "csrc" / folder)), (
+            folder
+        )
+
+
+def test_its_plugin_is_a_whole_one() -> None:
+    import sys
+    import types
+    from importlib.metadata import EntryPoint
+
+    module = types.ModuleType("my_module")
+    sys.modules["my_module"] = module
+    try:
+        exec(blocks("python")[0], vars(module))
+        plugins = plugin_manager([EntryPoint("invert", "my_module", "cmrbias")])
+        invert = plugins.registry("augmentations").get("invert")
+    finally:
+        del sys.modules["my_module"]
+    images = torch.rand(2, 1, 3, 3)
+    options = build(invert.Options, {"amount": "1"}, "augmentation 'invert'")
+    assert torch.allclose(invert(options, 3).apply(images, None, {})[0], 1 - images)
+
+
+def test_help_of_every_command_prints() -> None:
+    for words in ([], ["cohort"], ["cohort", "phantom"], ["cohort", "import"], ["cohort", "import", "dicom"],
+                  ["cohort", "check"], ["cohort", "show"], ["cohort", "export"], ["pretrain"], ["plugins"]):  # fmt: skip
+        result = CliRunner().invoke(make_cli(lambda: plugin_manager([])), [*words, "--help"])
+        assert result.exit_code == 0, result.output
+        assert "Usage:" in result.output
