@@ -30,6 +30,7 @@ class MoCo(Method):
         momentum: float = option(0.999, "share of itself the key network keeps a step", minimum=0, maximum=1)
         hidden: int = option(2048, "width of the projection's hidden layer", minimum=1)
         dim: int = option(128, "length of a key", minimum=1)
+        norm: bool = option(False, "batch norm in the projection, as in MoCo v3; short runs collapse without")
         bn_groups: int = option(4, "shuffled groups that keys share batch statistics in", minimum=1)
         exclude_own_patient: bool = option(False, "leave the query's own patient out of its negatives")
 
@@ -41,7 +42,7 @@ class MoCo(Method):
 
     def __init__(self, backbone: Backbone, options: Options) -> None:
         super().__init__(backbone, options)
-        self.projector = mlp(backbone.dim, options.hidden, options.dim, norm=False)
+        self.projector = mlp(backbone.dim, options.hidden, options.dim, norm=options.norm)
         self.key_network = MomentumCopy(backbone, self.projector)
         self.queue = KeyQueue(options.queue, options.dim)
 

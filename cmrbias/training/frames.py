@@ -16,6 +16,8 @@ class Frames:
     Attributes:
         case: (N,) int64, each row's case in the cohort.
         frame: (N,) int64, each row's frame.
+        index: (N,) int64 tensor, ``case * frames + frame``: a row's number in the whole cohort.
+        area: (N, 4) int64, each row's valid area: top, left, height, width in pixels.
     """
 
     def __init__(self, cohort: Cohort, split: str = "train") -> None:
@@ -31,16 +33,13 @@ class Frames:
         self.cohort = cohort
         self.case = np.repeat(cases, len(cohort.frames))
         self.frame = np.tile(np.arange(len(cohort.frames)), len(cases))
+        self.index = torch.as_tensor(self.case * len(cohort.frames) + self.frame)
+        self.area = cohort.area()[self.case]
         self._complete = cohort.complete() if cohort.has_masks else None
         self._codes: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.case)
-
-    @property
-    def index(self) -> Tensor:
-        """(N,) int64: ``case * frames + frame``, a row's number in the whole cohort."""
-        return torch.as_tensor(self.case * len(self.cohort.frames) + self.frame)
 
     def has(self, column: str) -> bool:
         """Returns whether ``codes`` knows the column."""
@@ -54,16 +53,11 @@ class Frames:
             self._codes[column] = self.cohort.codes(column)[0][self.case]
         return self._codes[column]
 
-    def area(self) -> np.ndarray:
-        """Returns the valid area of each row (N, 4) int64: top, left, height, width in pixels."""
-        area: np.ndarray = self.cohort.area()[self.case]
-        return area
-
     def images(self, rows: np.ndarray) -> Tensor:
         """Returns images (n, 1, H, W) float32 in [0, 1]."""
         stored = self.cohort.images(self.case[rows])[np.arange(len(rows)), self.frame[rows]]
-        pixels = torch.from_numpy(np.ascontiguousarray(stored).astype(np.float32))
-        return (pixels / self.cohort.maximum)[:, None]
+        pixels = torch.from_numpy(stored.astype(np.float32))
+        return pixels.div_(self.cohort.maximum)[:, None]
 
     def masks(self, rows: np.ndarray) -> Tensor | None:
         """Returns heart masks (n, 1, H, W) float32 in {0, 1}; empty where a mask is incomplete.

@@ -81,23 +81,23 @@ class Pretrain(Task):
         """Returns the views (each (N, 1, H, W)), their batch record and what they show."""
         seed, device = self.setup.seed, self.setup.device
         partners = self.pairing.partner(rows, epoch, seed)
-        views, masks, indices, columns, shown = [], [], [], [], []
-        for number, pipeline in enumerate(self.pipelines):
-            of = rows if number == 0 else partners
-            source, mask = self.frames.images(of.numpy()), self.frames.masks(of.numpy())
-            known = self._codes(of)
-            keys = draws.keys(seed, epoch, self.frames.index[of], number)
-            given = {**known, "area": torch.as_tensor(self.frames.area()[of.numpy()], dtype=torch.float64)}
-            view, moved = pipeline(source, mask, keys, given)
+        query = self._source(rows)
+        partner = query if torch.equal(rows, partners) else self._source(partners)
+        sources = [query, *[partner] * (len(self.pipelines) - 1)]
+        views, masks, shown = [], [], []
+        for number, (pipeline, source) in enumerate(zip(self.pipelines, sources, strict=True)):
+            keys = draws.keys(seed, epoch, source.index, number)
+            view, mask = pipeline(source.images, source.masks, keys, source.columns)
             views.append(view.to(device, memory_format=torch.channels_last))
-            masks.append(None if moved is None else moved.to(device))
-            indices.append(self.frames.index[of].to(device))
-            columns.append({name: codes.to(device) for name, codes in known.items()})
+            masks.append(None if mask is None else mask.to(device))
             shown.append(pipeline.metrics())
         record = Batch(
-            index=tuple(indices),
+            index=tuple(source.index.to(device) for source in sources),
             masks=tuple(masks),
-            columns={name: tuple(c[name] for c in columns) for name in sorted(self.columns)},
+            columns={
+                name: tuple(source.columns[name].to(device) for source in sources)
+                for name in sorted(self.columns)
+            },
         )
         return tuple(views), record, _views_shown(shown)
 
@@ -148,8 +148,22 @@ class Pretrain(Task):
         self.method.train(training)
         return torch.cat(parts)
 
-    def _codes(self, rows: Tensor) -> dict[str, Tensor]:
-        return {name: torch.as_tensor(self.frames.codes(name)[rows.numpy()]) for name in sorted(self.columns)}
+    def _source(self, rows: Tensor) -> _Source:
+        of = rows.numpy()
+        columns = {name: torch.as_tensor(self.frames.codes(name)[of]) for name in sorted(self.columns)}
+        area = torch.as_tensor(self.frames.area[of], dtype=torch.float64)
+        index = self.frames.index[rows]
+        return _Source(index, self.frames.images(of), self.frames.masks(of), {**columns, "area": area})
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Stored frames, before augmentation: numbers in the cohort, images, masks, codes and valid areas."""
+
+    index: Tensor
+    images: Tensor
+    masks: Tensor | None
+    columns: dict[str, Tensor]
 
 
 def _pairing(setup: Setup, frames: Frames) -> Pairing:

@@ -200,3 +200,12 @@ def test_the_state_dict_holds_all_that_resume_needs(tiny, views, batch) -> None:
     state, other = method.state_dict(), again.state_dict()
     assert all(torch.equal(state[key], other[key]) for key in state)
     assert {"queue.keys", "queue.patients", "queue.pointer", "queue.filled"} <= state.keys()
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_norm_puts_batch_norm_into_both_projections(tiny, norm: bool) -> None:
+    method = small(tiny, norm=norm)
+    kinds = [type(layer) for layer in method.projector]
+    assert (torch.nn.BatchNorm1d in kinds) is norm
+    copied = [type(m) for m in method.key_network.modules()]
+    assert (torch.nn.BatchNorm1d in copied) is norm
