@@ -135,12 +135,15 @@ def _settings(plugins: Plugins, flags: dict[str, Any]) -> Any:
         raise unknown(f"recipe of method {flags['method']!r}", flags["recipe"], method.recipes)
     recipe: Recipe = method.recipes[flags["recipe"]]
     given = {name: flags[name] for name in RECIPE_FLAGS if flags[name] is not None}
+    cohort = flags["cohort"] or _phantom()
+    if flags["augment"] is None:
+        recipe = _without_masks(recipe, cohort, plugins)
     augmentations = _augmentations(recipe, flags["augment"], flags["augment_options"])
     recipe = dataclasses.replace(recipe, **given, augmentations=augmentations)
     weights = flags["weights"]
     return Settings(
         task="pretrain",
-        cohort=str(flags["cohort"] or _phantom()),
+        cohort=str(cohort),
         recipe=recipe,
         options={
             "method": flags["method"],
@@ -154,6 +157,22 @@ def _settings(plugins: Plugins, flags: dict[str, Any]) -> Any:
         },
         **{name: flags[name] for name in ("seed", "precision", "device", "accumulate")},
     )
+
+
+def _without_masks(recipe: Recipe, cohort: Path, plugins: Plugins) -> Recipe:
+    """Returns the recipe without what needs heart masks, and says so, for a cohort that has none."""
+    from cmrbias.cohorts.format import Cohort
+
+    registry = plugins.registry("augmentations")
+    masked = [name for name in recipe.augmentations if registry.get(name).needs_masks]
+    if not masked:
+        return recipe
+    if Cohort.open(cohort).has_masks:
+        _say(f"uses contours: {', '.join(masked)} (recipe paper does not)")
+        return recipe
+    _say(f"no heart masks in {cohort}: left out of the recipe: {', '.join(masked)}")
+    kept = {name: values for name, values in recipe.augmentations.items() if name not in masked}
+    return dataclasses.replace(recipe, augmentations=kept)
 
 
 def _augmentations(recipe: Recipe, names: str | None, given: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -35,7 +35,12 @@ class MoCo(Method):
         exclude_own_patient: bool = option(False, "leave the query's own patient out of its negatives")
 
     recipes: ClassVar[Mapping[str, Recipe]] = {
-        "quick": replace(QUICK, options={"queue": 64, "momentum": 0.99}),
+        # the plain projection collapsed here: all first keys are alike, and the copy's drift tells them apart
+        "quick": replace(
+            QUICK,
+            lr=1e-3,
+            options={"queue": 128, "temperature": 0.1, "momentum": 0.95, "norm": True, "bn_groups": 2},
+        ),
         "paper": replace(PAPER, optimiser="sgd", momentum=0.9, weight_decay=1e-4),
     }
     columns = ("patient",)

@@ -20,13 +20,21 @@ PAPER = Recipe(
     augmentations=PAPER_VIEWS,
 )
 
-# about 170 small frames in at most three minutes on two cores
+# Found by trying on the default phantom: 336 frames, under three minutes on two cores. So few images
+# and steps teach whole-image contrast what tells patients apart (stomach, fat, noise), not the heart:
+# kNN accuracy fell. With backgrounds swapped only the heart is common to both views, and it rose.
+QUICK_VIEWS: dict[str, dict[str, Any]] = {
+    "background-swap": {},
+    "crop": {"scale": (0.4, 1.0)},
+    "contrast": {},
+    "rotate": {"degrees": 10.0},
+}
 QUICK = Recipe(
-    epochs=40,
+    epochs=24,
     batch=32,
     lr=5e-4,
     weight_decay=1e-6,
     warmup_epochs=2,
     image_size=64,
-    augmentations={**PAPER_VIEWS, "crop": {"scale": (0.2, 1.0)}},
+    augmentations=QUICK_VIEWS,
 )

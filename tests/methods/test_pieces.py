@@ -122,8 +122,10 @@ def test_quick_recipe_fits_a_small_cohort(name: str) -> None:
     assert not recipe.decay_norms
     assert recipe.warmup_epochs > 0
     if name == "moco":
-        assert options.queue <= 170 / 2  # the default phantom's training frames
-        assert options.momentum == 0.99
+        frames = 336  # the default phantom's training frames
+        assert options.queue <= frames / 2
+        steps = recipe.epochs * (frames // recipe.batch)
+        assert 1 / (1 - options.momentum) <= steps / 10  # the copy catches up many times
 
 
 @pytest.mark.parametrize("name", METHODS)

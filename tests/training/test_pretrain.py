@@ -328,3 +328,30 @@ def test_pairs_of_the_same_case_and_crops_that_show_the_heart(small_cohort: Path
     arguments = ["--cohort", small_cohort, "--epochs", "1", "--pairs", "same-case"]
     ok(pretrain(*arguments, "--out", tmp_path / "run", "--augment-option", "crop.min-heart=0.25"))
     assert log(tmp_path / "run")[1]["views_without_heart"] == 0
+
+
+def test_a_recipe_leaves_out_what_needs_masks_where_there_are_none(
+    small_cohort: Path, tmp_path: Path
+) -> None:
+    """The recipe still serves cohorts without contours, and says what it uses or leaves out."""
+    from cmrbias.cohorts.format import Cohort
+    from cmrbias.cohorts.writer import CohortWriter
+
+    cohort, bare = Cohort.open(small_cohort), tmp_path / "bare"
+    with CohortWriter(
+        bare, name="bare", frames=("single",), structures=(), targets={}, preparation={}, provenance={}
+    ) as writer:
+        for number, images in enumerate(cohort.images(cohort.cases("train"))):
+            row = {"case": f"c{number}", "patient": f"p{number}", "study": "s", "split": "train"}
+            writer.add(row, images[:1], None)
+    train = ["--epochs", "1", "--cohort"]
+    result = ok(pretrain(*train, bare, "--out", tmp_path / "a", "-o", "queue=4"))
+    assert "left out of the recipe: background-swap" in result.output
+    assert "swap_residual" not in log(tmp_path / "a")[1]
+    assert "knn_accuracy" not in log(tmp_path / "a")[0]
+    result = ok(pretrain(*train, small_cohort, "--out", tmp_path / "b"))
+    assert "uses contours: background-swap" in result.output
+    assert "swap_residual" in log(tmp_path / "b")[1]
+    asked = pretrain(*train, bare, "--out", tmp_path / "c", "--augment", "background-swap,crop")
+    assert asked.exit_code == 1
+    assert "has no heart masks, which the augmentations background-swap, crop need" in asked.output

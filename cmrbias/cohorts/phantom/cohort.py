@@ -33,7 +33,8 @@ from cmrbias.errors import CmrbiasError
 RENDERING = 1
 """Raised whenever the same options give other bytes, so that caches and twins are not mixed up."""
 
-DEFAULT = PhantomOptions(patients=120, cue="local-far", cue_strength=0.9)
+DEFAULT = PhantomOptions(patients=240, cue="local-far", cue_strength=0.9, anatomy_strength=1.0)
+"""Textbook hearts, so that a short pretraining has something to find."""
 
 Progress = Callable[[int, int], None]
 
