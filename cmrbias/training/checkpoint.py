@@ -7,6 +7,7 @@ was not.
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,14 @@ VERSION = 1
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Writes a checkpoint atomically; through an open file, since torch puts a path's name into it."""
-    content = canonical({"cmrbias_checkpoint": VERSION, **state})
-    write_atomically(path, lambda file: torch.save(content, file))
+    """Writes a checkpoint atomically.
+
+    Through memory: given a path torch puts its name into the file, and given a file on a full disk
+    it turns the system's error into one of its own.
+    """
+    buffer = io.BytesIO()
+    torch.save(canonical({"cmrbias_checkpoint": VERSION, **state}), buffer)
+    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
 
 
 def load(path: Path) -> dict[str, Any]:

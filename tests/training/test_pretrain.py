@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import types
 from collections.abc import Callable
@@ -355,3 +356,27 @@ def test_a_recipe_leaves_out_what_needs_masks_where_there_are_none(
     asked = pretrain(*train, bare, "--out", tmp_path / "c", "--augment", "background-swap,crop")
     assert asked.exit_code == 1
     assert "has no heart masks, which the augmentations background-swap, crop need" in asked.output
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_once_there_is_space(
+    small_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--cohort", small_cohort, "--epochs", "2"]
+    ok(pretrain(*arguments, "--out", tmp_path / "whole"))
+    sync, calls = os.fsync, []
+
+    def full(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) == 5:  # run.json, and log.jsonl and last.pt before and in the first epoch
+            raise OSError(28, "No space left on device")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = pretrain(*arguments, "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'run' / 'last.pt'}: No space left on device" in result.output
+    assert "Traceback" not in result.output
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["last.pt", "log.jsonl", "run.json"]
+    ok(pretrain("--resume", tmp_path / "run", "--threads", "1"))
+    for name in ("last.pt", "log.jsonl"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
