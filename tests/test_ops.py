@@ -357,7 +357,7 @@ def test_past_the_door_donors_are_clamped(fill):
 
 def python(code):
     """Runs a program of its own, warnings shown, and returns what it printed."""
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout
 

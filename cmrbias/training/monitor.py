@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def embedding_std(embeddings: Tensor) -> float:
@@ -47,3 +51,31 @@ def knn_accuracy(embeddings: Tensor, labels: np.ndarray, patients: np.ndarray, k
     if not voted.any():
         return float("nan")
     return float((votes.argmax(1) == label)[voted].double().mean())
+
+
+@contextmanager
+def estimated_statistics(network: nn.Module, batches: Iterable[Tensor]) -> Iterator[None]:
+    """Within, the running statistics of batch norms are those of ``batches`` (N, C, H, W) of inputs.
+
+    A network that was never trained has placeholders (mean 0, variance 1) there, so that what it
+    computes in eval mode is not what it would compute after the first epoch. Afterwards everything
+    is as it was.
+    """
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm)]
+    before = [({k: v.clone() for k, v in m.state_dict().items()}, m.momentum) for m in norms]
+    training = network.training
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over batches
+    network.train()
+    try:
+        with torch.no_grad():
+            for batch in batches:
+                network(batch)
+        network.train(training)
+        yield
+    finally:
+        network.train(training)
+        for norm, (state, momentum) in zip(norms, before, strict=True):
+            norm.load_state_dict(state)
+            norm.momentum = momentum

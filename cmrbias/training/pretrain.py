@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from cmrbias.backbones.weights import load_weights
 from cmrbias.errors import CmrbiasError
 from cmrbias.options import build, options_of
 from cmrbias.training.frames import Frames
-from cmrbias.training.monitor import embedding_std, knn_accuracy
+from cmrbias.training.monitor import embedding_std, estimated_statistics, knn_accuracy
 from cmrbias.training.optimisers import make_optimiser
 from cmrbias.training.precision import autocast
 
@@ -117,7 +117,7 @@ class Pretrain(Task):
         if len(rows) > MONITORED:
             order = draws.permutation(self.setup.seed, -1, len(rows))
             rows = np.sort(order[:MONITORED].numpy())
-        embeddings = self.embed(rows)
+        embeddings = self._initial(rows) if self._untrained(epoch) else self.embed(rows)
         metrics = {"embedding_std": embedding_std(embeddings)}
         if self._label is not None:
             patients = self.frames.codes("patient")[rows]
@@ -137,16 +137,29 @@ class Pretrain(Task):
         """Returns float32 embeddings (n, dim) of whole frames, with the backbone in eval mode."""
         training = self.method.training
         self.method.eval()
-        size, device = self.setup.recipe.image_size, self.setup.device
-        parts = []
+        with autocast(self.setup.precision, self.setup.device):
+            parts = [self.backbone(images).float().cpu() for images in self._whole(rows, batch)]
+        self.method.train(training)
+        return torch.cat(parts)
+
+    def _untrained(self, epoch: int) -> bool:
+        return epoch == 0 and self.setup.options.weights is None
+
+    def _initial(self, rows: np.ndarray) -> Tensor:
+        """Embeds with random weights: their batch statistics are estimated first, then forgotten."""
+        with (
+            autocast(self.setup.precision, self.setup.device),
+            estimated_statistics(self.backbone, self._whole(rows)),
+        ):
+            return self.embed(rows)
+
+    def _whole(self, rows: np.ndarray, batch: int = 64) -> Iterator[Tensor]:
+        """Yields whole frames (n, 1, size, size) in [-1, 1], as the network sees them when it is used."""
+        size = self.setup.recipe.image_size
         for start in range(0, len(rows), batch):
             images = self.frames.images(rows[start : start + batch])
             images = F.interpolate(images, (size, size), mode="bilinear", antialias=True) * 2 - 1
-            images = images.to(device, memory_format=torch.channels_last)
-            with autocast(self.setup.precision, device):
-                parts.append(self.backbone(images).float().cpu())
-        self.method.train(training)
-        return torch.cat(parts)
+            yield images.to(self.setup.device, memory_format=torch.channels_last)
 
     def _source(self, rows: Tensor) -> _Source:
         of = rows.numpy()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
-from cmrbias.training.monitor import embedding_std, knn_accuracy
+from cmrbias.training.monitor import embedding_std, estimated_statistics, knn_accuracy
 
 
 def test_std_is_one_on_the_sphere_and_zero_for_a_collapse() -> None:
@@ -45,3 +45,21 @@ def test_a_vote_outweighs_nearness_and_nearness_breaks_ties() -> None:
     assert three == 3 / 4  # rows 0, 2, 3 are right, row 1 (label 1) is outvoted
     # with two neighbours each of a class, the nearer decides: rows 0 and 1 are right, 2 is outvoted
     assert knn_accuracy(embeddings[:3], np.array([1, 1, 0]), only[:3], k=2) == 2 / 3
+
+
+def test_statistics_are_those_of_the_batches_and_are_forgotten_afterwards() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.BatchNorm2d(3))
+    norm = network[1]
+    batches = [torch.randn(4, 1, 8, 8) + 5, torch.randn(4, 1, 8, 8) * 3]
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.eval()
+    with estimated_statistics(network, batches):
+        outputs = [network[0](batch) for batch in batches]
+        means = torch.stack([out.mean((0, 2, 3)) for out in outputs])
+        variances = torch.stack([out.transpose(0, 1).flatten(1).var(1) for out in outputs])
+        torch.testing.assert_close(norm.running_mean, means.mean(0))
+        torch.testing.assert_close(norm.running_var, variances.mean(0))
+        assert not network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert norm.momentum == 0.1
