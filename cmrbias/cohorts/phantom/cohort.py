@@ -154,7 +154,8 @@ def _case(
         size=options.image_size,
         seed=options.seed,
     )
-    name = f"p{patient:05d}"
+    # runs remember the patients they saw: a twin is the same patient, one of another seed is not
+    name = f"s{options.seed}-p{patient:05d}"
     row = {
         "case": name,
         "patient": name,

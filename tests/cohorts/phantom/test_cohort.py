@@ -232,3 +232,13 @@ def test_progress_counts_patients(tmp_path):
     seen = []
     make_phantom(tmp_path / "x", dataclasses.replace(SMALL, patients=5), lambda *counts: seen.append(counts))
     assert seen == [(n, 5) for n in range(1, 6)]
+
+
+def test_twins_are_the_same_patients_and_other_seeds_are_not(tmp_path):
+    options = dataclasses.replace(SMALL, patients=5, cue="local-far")
+    make_phantom(tmp_path / "a", options)
+    make_phantom(tmp_path / "b", dataclasses.replace(options, seed=options.seed + 1))
+    twin(tmp_path / "a", tmp_path / "twin")
+    a, b, c = (set(Cohort.open(tmp_path / name).column("patient")) for name in ("a", "b", "twin"))
+    assert a == c
+    assert not a & b
