@@ -1,5 +1,5 @@
 // The extension module cmrbias._C: the only file that knows Python. Addresses come as integers
-// (Tensor.data_ptr()); cmrbias/ops.py has checked shapes, types and devices.
+// (Tensor.data_ptr()); cmrbias/ops has checked shapes, types and devices.
 #include <pybind11/pybind11.h>
 
 #include "kernels.h"

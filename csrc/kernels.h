@@ -1,7 +1,7 @@
 // What the kernels offer to bindings.cpp: raw pointers, sizes, and a stream on CUDA.
 //
 // A new operator adds one launcher a device here, cpu/<op>.cpp, cuda/<op>.cu, one binding, and one
-// section in cmrbias/ops.py, which checks shapes, types and devices before it launches.
+// file in cmrbias/ops/, which checks shapes, types and devices before it launches.
 #pragma once
 
 #include <cstddef>

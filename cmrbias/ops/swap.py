@@ -1,14 +1,8 @@
-"""The one door to the kernels of ``cmrbias._C``: checks, registration with torch, plain references.
-
-Each operator is registered with ``torch.library``, so autograd and ``torch.compile`` know it, and has a
-reference in plain torch beside it: the tests' oracle, and what runs (after one warning) where the
-extension, or its CUDA half, was not built. A new operator is one more section of this file.
-"""
+"""``background_swap``: each heart before the background of another case (the paper's Rand)."""
 
 from __future__ import annotations
 
 import functools
-import warnings
 from typing import Any, Literal, get_args
 
 import torch
@@ -16,50 +10,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmrbias.errors import CmrbiasError, unknown
-
-try:
-    from cmrbias import _C
-except ImportError as error:
-    _C = None  # type: ignore[assignment]
-    _WHY_MISSING = str(error)
+from cmrbias.ops.extension import (
+    _C,
+    check_device,
+    check_floats,
+    check_mask_dtype,
+    has_kernel,
+    kernel_type,
+    library,
+    wrong,
+)
 
 Fill = Literal["donor", "mean", "inpaint"]
-FLOATS = (torch.float32, torch.float64, torch.bfloat16)
-
-_library = torch.library.Library("cmrbias", "DEF")  # type: ignore[no-untyped-call]
-
-
-# --- what all operators share ---------------------------------------------------------------------
-
-
-def _wrong(name: str, expected: str, got: object) -> CmrbiasError:
-    return CmrbiasError(f"{name}: expected {expected}, got {got}")
-
-
-def _has_kernel(device: torch.device) -> bool:
-    """Returns whether the extension runs on a device; warns once where it should but does not."""
-    if _C is not None and (device.type == "cpu" or (device.type == "cuda" and _C.has_cuda)):
-        return True
-    if torch.compiler.is_compiling():
-        return False  # a warning would break the graph
-    if _C is None:
-        _warn_slow(f"is missing ({_WHY_MISSING})")
-    elif device.type == "cuda":
-        _warn_slow("was built without CUDA")
-    return False
-
-
-@functools.cache
-def _warn_slow(reason: str) -> None:
-    warnings.warn(
-        f"the extension cmrbias._C {reason}; plain torch does its work, several times slower: "
-        "reinstall cmrbias from its sources to build it",
-        RuntimeWarning,
-        stacklevel=4,
-    )
-
-
-# --- background_swap ------------------------------------------------------------------------------
 
 
 def background_swap(images: Tensor, masks: Tensor, donors: Tensor, fill: Fill = "inpaint") -> Tensor:
@@ -93,7 +55,7 @@ def background_swap(images: Tensor, masks: Tensor, donors: Tensor, fill: Fill = 
     Source: Xiao et al. 2020 ("Noise or Signal", mixed-rand), as in Nakashima et al. 2023 ("Rand").
     """
     _check_swap(images, masks, donors, fill)
-    if not _has_kernel(images.device):
+    if not has_kernel(images.device):
         return background_swap_reference(images, masks, donors, fill)
     return torch.ops.cmrbias.background_swap(images, masks, donors, fill)  # type: ignore[no-any-return]
 
@@ -165,40 +127,36 @@ def _check_swap(images: Tensor, masks: Tensor, donors: Tensor, fill: str) -> Non
     if fill not in get_args(Fill):
         raise unknown("fill", fill, get_args(Fill))
     if images.ndim != 4:
-        raise _wrong("images", "4 dimensions (N, C, H, W)", tuple(images.shape))
-    if images.dtype not in FLOATS:
-        raise _wrong("images", "float32, float64 or bfloat16", images.dtype)
+        raise wrong("images", "4 dimensions (N, C, H, W)", tuple(images.shape))
+    check_floats("images", images)
     _check_masks(masks)
     n, c, h, w = images.shape
     if masks.shape not in ((n, c, h, w), (n, 1, h, w)):
-        raise _wrong("masks", f"({n}, {c}, {h}, {w}) or ({n}, 1, {h}, {w})", tuple(masks.shape))
-    if masks.device != images.device:
-        raise _wrong("masks", f"the images' device {images.device}", masks.device)
+        raise wrong("masks", f"({n}, {c}, {h}, {w}) or ({n}, 1, {h}, {w})", tuple(masks.shape))
+    check_device("masks", masks, images.device, "images")
     if h * w >= 2**30 or n * c >= 2**31:  # the kernels' int and CUDA's grid
-        raise _wrong("images", "N * C < 2^31 and H * W < 2^30", tuple(images.shape))
+        raise wrong("images", "N * C < 2^31 and H * W < 2^30", tuple(images.shape))
     _check_donors(donors, masks)
 
 
 def _check_masks(masks: Tensor) -> None:
     if masks.ndim != 4:
-        raise _wrong("masks", "4 dimensions (N, C, H, W)", tuple(masks.shape))
-    if masks.dtype not in (torch.bool, torch.uint8):
-        raise _wrong("masks", "bool or uint8 (non-zero = heart)", masks.dtype)
+        raise wrong("masks", "4 dimensions (N, C, H, W)", tuple(masks.shape))
+    check_mask_dtype(masks)
 
 
 def _check_donors(donors: Tensor, masks: Tensor) -> None:
     n = masks.shape[0]
     if donors.shape != (n,):
-        raise _wrong("donors", f"shape ({n},), one row of the batch a case", tuple(donors.shape))
+        raise wrong("donors", f"shape ({n},), one row of the batch a case", tuple(donors.shape))
     if donors.dtype != torch.int64:
-        raise _wrong("donors", "int64", donors.dtype)
-    if donors.device != masks.device:
-        raise _wrong("donors", f"the masks' device {masks.device}", donors.device)
+        raise wrong("donors", "int64", donors.dtype)
+    check_device("donors", donors, masks.device, "masks")
     if torch.compiler.is_compiling() or donors.device.type != "cpu":
         return  # looking at values would break the graph, or wait for the GPU
-    wrong = ((donors < 0) | (donors >= n)).nonzero()
-    if len(wrong):
-        row = int(wrong[0])
+    outside = ((donors < 0) | (donors >= n)).nonzero()
+    if len(outside):
+        row = int(outside[0])
         raise CmrbiasError(
             f"donors[{row}]: expected a row of the batch, 0 to {n - 1}, got {int(donors[row])}"
         )
@@ -216,7 +174,7 @@ def _launch_swap(kernel: str, values: Tensor, masks: Tensor, donors: Tensor, fil
     in_order, order = donors.sort(stable=True)
     starts = torch.searchsorted(in_order, torch.arange(n + 1, device=donors.device))
     swap = _C.Swap(
-        type=getattr(_C.Type, str(values.dtype).removeprefix("torch.")),
+        type=kernel_type(values),
         fill=getattr(_C.Fill, fill),
         cases=n,
         frames=c,
@@ -249,15 +207,15 @@ def _register_swap(kernel: str, transposed: str) -> None:
     """Registers one of the two linear maps, each of which is the other's gradient."""
     name = f"cmrbias::{kernel}"
     schema = "(Tensor values, Tensor masks, Tensor donors, str fill) -> Tensor"
-    _library.define(kernel + schema)  # type: ignore[no-untyped-call]
-    torch.library.impl(name, ("cpu", "cuda"), functools.partial(_launch_swap, kernel), lib=_library)
-    torch.library.register_fake(name, lambda values, *_: values.new_empty(values.shape), lib=_library)
+    library.define(kernel + schema)  # type: ignore[no-untyped-call]
+    torch.library.impl(name, ("cpu", "cuda"), functools.partial(_launch_swap, kernel), lib=library)
+    torch.library.register_fake(name, lambda values, *_: values.new_empty(values.shape), lib=library)
 
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         masks, donors = ctx.saved_tensors
         return getattr(torch.ops.cmrbias, transposed)(gradient, masks, donors, ctx.fill), None, None, None
 
-    torch.library.register_autograd(name, backward, setup_context=_swap_context, lib=_library)
+    torch.library.register_autograd(name, backward, setup_context=_swap_context, lib=library)
 
 
 _register_swap("background_swap", "background_swap_backward")

@@ -1,0 +1,11 @@
+"""The one door to the kernels of ``cmrbias._C``: checks, registration with torch, plain references.
+
+Each operator is registered with ``torch.library``, so autograd and ``torch.compile`` know it, and has a
+reference in plain torch (or numpy) beside it: the tests' oracle, and what runs (after one warning) where
+the extension, or its CUDA half, was not built. A new operator is one more file here.
+"""
+
+from cmrbias.ops.extension import _C
+from cmrbias.ops.swap import Fill, background_residual, background_swap, background_swap_reference
+
+__all__ = ["_C", "Fill", "background_residual", "background_swap", "background_swap_reference"]

@@ -1,0 +1,78 @@
+"""What all operators share: the extension, torch's library of them, and checks of arguments."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cmrbias.errors import CmrbiasError
+
+try:
+    from cmrbias import _C
+except ImportError as error:
+    _C = None  # type: ignore[assignment]
+    _WHY_MISSING = str(error)
+
+__all__ = [
+    "FLOATS", "_C", "check_device", "check_floats", "check_mask_dtype", "has_kernel", "kernel_type",
+    "library", "wrong",
+]  # fmt: skip
+
+FLOATS = (torch.float32, torch.float64, torch.bfloat16)
+
+library = torch.library.Library("cmrbias", "DEF")  # type: ignore[no-untyped-call]
+
+
+def wrong(name: str, expected: str, got: object) -> CmrbiasError:
+    """Returns the error for an argument that is not what it should be."""
+    return CmrbiasError(f"{name}: expected {expected}, got {got}")
+
+
+def has_kernel(device: torch.device) -> bool:
+    """Returns whether the extension runs on a device; warns once where it should but does not."""
+    if _C is not None and (device.type == "cpu" or (device.type == "cuda" and _C.has_cuda)):
+        return True
+    if torch.compiler.is_compiling():
+        return False  # a warning would break the graph
+    if _C is None:
+        _warn_slow(f"is missing ({_WHY_MISSING})")
+    elif device.type == "cuda":
+        _warn_slow("was built without CUDA")
+    return False
+
+
+@functools.cache
+def _warn_slow(reason: str) -> None:
+    warnings.warn(
+        f"the extension cmrbias._C {reason}; plain torch does its work, several times slower: "
+        "reinstall cmrbias from its sources to build it",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+
+
+def kernel_type(values: Tensor) -> Any:
+    """Returns the kernels' name of a tensor's dtype, one of FLOATS."""
+    return getattr(_C.Type, str(values.dtype).removeprefix("torch."))
+
+
+def check_floats(name: str, values: Tensor) -> None:
+    """Raises CmrbiasError unless a tensor's dtype is one that the kernels read."""
+    if values.dtype not in FLOATS:
+        raise wrong(name, "float32, float64 or bfloat16", values.dtype)
+
+
+def check_mask_dtype(masks: Tensor) -> None:
+    """Raises CmrbiasError unless masks are bool or uint8."""
+    if masks.dtype not in (torch.bool, torch.uint8):
+        raise wrong("masks", "bool or uint8 (non-zero = heart)", masks.dtype)
+
+
+def check_device(name: str, values: Tensor, device: torch.device, whose: str) -> None:
+    """Raises CmrbiasError unless a tensor lies on ``device``, that of ``whose``."""
+    if values.device != device:
+        raise wrong(name, f"the {whose}' device {device}", values.device)
