@@ -62,7 +62,7 @@ def overlap(maps: Tensor, masks: Tensor | Projection, threshold: float = 0.5) ->
     Raises:
         CmrbiasError: a shape, dtype, device or the threshold is not as above.
 
-    Source: AKS and DSC as in Nakashima et al. 2023, section 3.3.
+    Source: AKS and DSC as in Nakashima et al. 2023, section 4.1.
     """
     check_floats("maps", maps)
     _check("maps", maps.shape, maps.device, masks, threshold)
