@@ -1,0 +1,125 @@
+"""Two classifiers on the same patients: differences of their AUCs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmrbias.errors import CmrbiasError
+from cmrbias.statistics.auc_statistic import auc_statistic
+from cmrbias.statistics.auc_summary import group_sizes
+from cmrbias.statistics.bootstrap import Statistic, bootstrap
+from cmrbias.statistics.delong import AucCovariance, auc_covariance, pooled_covariance
+from cmrbias.statistics.distributions import two_sided_p, two_sided_z
+from cmrbias.statistics.draws import PatientDraws, patient_strata
+from cmrbias.statistics.inputs import class_names, outcome_matrix, patient_numbers
+from cmrbias.statistics.interval import FEW_PATIENTS, Estimate, Interval, estimate
+from cmrbias.statistics.multiplicity import holm
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two AUCs, first less second.
+
+    Attributes:
+        estimate: with percentile (printed) and BCa interval of the paired bootstrap, and DeLong's.
+        p: two-sided, of DeLong's paired test (micro: Obuchowski's); NaN where the variance is 0 or
+            unknown, but 1 for equal AUCs.
+    """
+
+    estimate: Estimate
+    p: float
+
+
+@dataclass(frozen=True)
+class AucDifferences:
+    """Differences by class, micro and macro.
+
+    Attributes:
+        per_class: by class name.
+        micro, macro: of the pooled and the mean AUC.
+        holm: by class name, the classes' p-values adjusted for being several.
+    """
+
+    per_class: dict[str, Difference]
+    micro: Difference
+    macro: Difference
+    holm: dict[str, float]
+
+
+def auc_differences(
+    first: np.ndarray,
+    second: np.ndarray,
+    labels: np.ndarray,
+    patients: np.ndarray,
+    classes: Sequence[str] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> AucDifferences:
+    """Returns AUCs of the ``first`` classifier less those of the ``second``, paired by patient.
+
+    Args:
+        first, second: (N, K) float64, of the same cases in the same order.
+        labels: (N,) integers in [0, K), or (N, K) of 0 and 1.
+        patients: (N,) integer codes.
+        classes: K names.
+        resamples, seed: of the bootstrap; both classifiers see the same draws.
+        level: of the intervals.
+
+    Raises:
+        CmrbiasError: see ``outcome_matrix``; scores of different shapes.
+    """
+    if first.shape != second.shape:
+        raise CmrbiasError(
+            f"expected scores of the same cases and classes, found shapes {first.shape} and {second.shape}"
+        )
+    names = class_names(classes, first.shape[-1])
+    outcomes = outcome_matrix(first, labels, names)
+    outcome_matrix(second, labels, names)
+    numbers = patient_numbers(patients, len(first))
+    draws = PatientDraws(patient_strata(labels, numbers, len(names)), resamples, seed)
+    minuend, subtrahend = (auc_statistic(scores, outcomes, numbers) for scores in (first, second))
+    replicates = bootstrap(_less(minuend, subtrahend), draws)
+    variances = _variances(first, second, outcomes, numbers)
+    sizes = group_sizes(outcomes, numbers)
+    fewest = [min(size) for size in sizes] + 2 * [min(with_it for with_it, _ in sizes)]
+    found = []
+    for column, variance in enumerate(variances):
+        value = float(replicates.point[column])
+        few = fewest[column]
+        doubts = (f"a class of {few} patients, under {FEW_PATIENTS}",) if few < FEW_PATIENTS else ()
+        spread = two_sided_z(level) * np.sqrt(max(variance, 0.0))
+        by_delong = Interval(float(value - spread), float(value + spread), "DeLong, paired", level)
+        intervals = (replicates.percentile(column, level), replicates.bca(column, level), by_delong)
+        paired = estimate(value, len(draws.strata), intervals, doubts)
+        found.append(Difference(paired, _p_value(value, variance)))
+    adjusted = holm(np.array([difference.p for difference in found[: len(names)]])).tolist()
+    per_class = dict(zip(names, found, strict=False))
+    return AucDifferences(per_class, found[-2], found[-1], dict(zip(names, adjusted, strict=True)))
+
+
+def _less(first: Statistic, second: Statistic) -> Statistic:
+    return lambda weights: first(weights) - second(weights)
+
+
+def _variances(
+    first: np.ndarray, second: np.ndarray, outcomes: np.ndarray, numbers: np.ndarray
+) -> list[float]:
+    """Of the K per-class differences, micro and macro."""
+    classes = first.shape[1]
+    both = np.concatenate([first, second], axis=1)
+    areas = auc_covariance(both, np.concatenate([outcomes, outcomes], axis=1), numbers)
+    pooled: AucCovariance = pooled_covariance(np.stack([first, second], axis=2), outcomes, numbers)
+    signs = np.concatenate([np.eye(classes), -np.eye(classes)], axis=1)  # (classes, 2 classes)
+    contrasts = [*signs, signs.mean(axis=0)]
+    *per_class, macro = (areas.combination(contrast)[1] for contrast in contrasts)
+    return [*per_class, pooled.combination(np.array([1.0, -1.0]))[1], macro]
+
+
+def _p_value(difference: float, variance: float) -> float:
+    if difference == 0:
+        return 1.0
+    return two_sided_p(difference / np.sqrt(variance)) if variance > 0 else float("nan")
