@@ -10,7 +10,7 @@ from cmrbias.statistics.auc import Aucs, binary_auc, one_vs_rest_aucs
 from cmrbias.statistics.auc_differences import AucDifferences, Difference, auc_differences
 from cmrbias.statistics.auc_statistic import auc_statistic, weighted_auc
 from cmrbias.statistics.auc_summary import AucSummary, auc_summary
-from cmrbias.statistics.bootstrap import Replicates, Statistic, bootstrap
+from cmrbias.statistics.bootstrap import Replicates, Statistic, bootstrap, jackknife
 from cmrbias.statistics.calibration import brier_scores, expected_calibration_error
 from cmrbias.statistics.classification import confusion_matrix
 from cmrbias.statistics.classification_summary import ClassificationSummary, classification_summary
@@ -60,6 +60,7 @@ __all__ = [
     "hanley_mcneil_interval",
     "hanley_mcneil_se",
     "holm",
+    "jackknife",
     "macro_hanley_mcneil",
     "mean_estimate",
     "mean_statistic",

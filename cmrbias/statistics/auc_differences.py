@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,12 +11,12 @@ import numpy as np
 from cmrbias.errors import CmrbiasError
 from cmrbias.statistics.auc_statistic import auc_statistic
 from cmrbias.statistics.auc_summary import group_sizes
-from cmrbias.statistics.bootstrap import Statistic, bootstrap
-from cmrbias.statistics.delong import AucCovariance, auc_covariance, pooled_covariance
+from cmrbias.statistics.bootstrap import Replicates, Statistic, bootstrap
+from cmrbias.statistics.delong import auc_covariance, pooled_covariance
 from cmrbias.statistics.distributions import two_sided_p, two_sided_z
 from cmrbias.statistics.draws import PatientDraws, patient_strata
 from cmrbias.statistics.inputs import class_names, outcome_matrix, patient_numbers
-from cmrbias.statistics.interval import FEW_PATIENTS, Estimate, Interval, estimate
+from cmrbias.statistics.interval import Estimate, Interval, estimate, few
 from cmrbias.statistics.multiplicity import holm
 
 
@@ -85,20 +86,19 @@ def auc_differences(
     replicates = bootstrap(_less(minuend, subtrahend), draws)
     variances = _variances(first, second, outcomes, numbers)
     sizes = group_sizes(outcomes, numbers)
-    fewest = [min(size) for size in sizes] + 2 * [min(with_it for with_it, _ in sizes)]
-    found = []
-    for column, variance in enumerate(variances):
-        value = float(replicates.point[column])
-        few = fewest[column]
-        doubts = (f"a class of {few} patients, under {FEW_PATIENTS}",) if few < FEW_PATIENTS else ()
-        spread = two_sided_z(level) * np.sqrt(max(variance, 0.0))
-        by_delong = Interval(float(value - spread), float(value + spread), "DeLong, paired", level)
-        intervals = (replicates.percentile(column, level), replicates.bca(column, level), by_delong)
-        paired = estimate(value, len(draws.strata), intervals, doubts)
-        found.append(Difference(paired, _p_value(value, variance)))
-    adjusted = holm(np.array([difference.p for difference in found[: len(names)]])).tolist()
-    per_class = dict(zip(names, found, strict=False))
-    return AucDifferences(per_class, found[-2], found[-1], dict(zip(names, adjusted, strict=True)))
+    fewest = [min(size) for size in sizes]
+    fewest += 2 * [min(fewest)]  # micro and macro rest on every class
+    *per_class, micro, macro = (
+        _difference(replicates, column, variances[column], fewest[column], level)
+        for column in range(len(variances))
+    )
+    adjusted = holm(np.array([difference.p for difference in per_class])).tolist()
+    return AucDifferences(
+        per_class=dict(zip(names, per_class, strict=True)),
+        micro=micro,
+        macro=macro,
+        holm=dict(zip(names, adjusted, strict=True)),
+    )
 
 
 def _less(first: Statistic, second: Statistic) -> Statistic:
@@ -112,14 +112,26 @@ def _variances(
     classes = first.shape[1]
     both = np.concatenate([first, second], axis=1)
     areas = auc_covariance(both, np.concatenate([outcomes, outcomes], axis=1), numbers)
-    pooled: AucCovariance = pooled_covariance(np.stack([first, second], axis=2), outcomes, numbers)
+    pooled = pooled_covariance(np.stack([first, second], axis=2), outcomes, numbers)
     signs = np.concatenate([np.eye(classes), -np.eye(classes)], axis=1)  # (classes, 2 classes)
     contrasts = [*signs, signs.mean(axis=0)]
     *per_class, macro = (areas.combination(contrast)[1] for contrast in contrasts)
     return [*per_class, pooled.combination(np.array([1.0, -1.0]))[1], macro]
 
 
+def _difference(
+    replicates: Replicates, column: int, variance: float, fewest: int, level: float
+) -> Difference:
+    value = float(replicates.point[column])
+    half = two_sided_z(level) * math.sqrt(max(variance, 0.0))  # NaN stays NaN
+    analytic = Interval(value - half, value + half, "DeLong, paired, clustered by patient", level)
+    intervals = (replicates.percentile(column, level), replicates.bca(column, level), analytic)
+    doubts = few(fewest, "patients in a class")
+    paired = estimate(value, len(replicates.strata), intervals, doubts)
+    return Difference(paired, _p_value(value, variance))
+
+
 def _p_value(difference: float, variance: float) -> float:
     if difference == 0:
         return 1.0
-    return two_sided_p(difference / np.sqrt(variance)) if variance > 0 else float("nan")
+    return two_sided_p(difference / math.sqrt(variance)) if variance > 0 else float("nan")

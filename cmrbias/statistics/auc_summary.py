@@ -12,7 +12,7 @@ from cmrbias.statistics.bootstrap import Replicates, bootstrap
 from cmrbias.statistics.delong import auc_covariance, auc_interval, pooled_covariance
 from cmrbias.statistics.draws import PatientDraws, patient_strata
 from cmrbias.statistics.inputs import class_names, outcome_matrix, patient_numbers
-from cmrbias.statistics.interval import FEW_PATIENTS, Estimate, Interval, estimate
+from cmrbias.statistics.interval import Estimate, Interval, estimate, few
 from cmrbias.statistics.newcombe import newcombe_interval
 
 
@@ -68,19 +68,20 @@ def auc_summary(
     analytic = _analytic_intervals(scores, outcomes, numbers, level)
     small = [
         newcombe_interval(auc, with_it, without, level)
-        for auc, (with_it, without) in zip(replicates.point.tolist(), sizes, strict=False)
+        for auc, (with_it, without) in zip(replicates.point[:-2].tolist(), sizes, strict=True)
     ]
     ends = np.mean([[interval.low, interval.high] for interval in small], axis=0).tolist()
     fallback = Interval(ends[0], ends[1], "the classes' mean Newcombe method 5", level)
-    fewest = [min(size) for size in sizes] + 2 * [min(with_it for with_it, _ in sizes)]
-    estimates = [
-        _estimate(replicates, column, analytic[column], other, fewest[column], len(draws.strata))
+    fewest = [min(size) for size in sizes]
+    fewest += 2 * [min(fewest)]  # micro and macro rest on every class
+    *per_class, micro, macro = (
+        _estimate(replicates, column, analytic[column], other, fewest[column])
         for column, other in enumerate([*small, fallback, fallback])
-    ]
+    )
     return AucSummary(
-        per_class=dict(zip(names, estimates, strict=False)),
-        micro=estimates[-2],
-        macro=estimates[-1],
+        per_class=dict(zip(names, per_class, strict=True)),
+        micro=micro,
+        macro=macro,
         patients={name: with_it for name, (with_it, _) in zip(names, sizes, strict=True)},
     )
 
@@ -109,13 +110,11 @@ def _analytic_intervals(
 
 
 def _estimate(
-    replicates: Replicates, column: int, analytic: Interval, fallback: Interval, fewest: int, patients: int
+    replicates: Replicates, column: int, analytic: Interval, fallback: Interval, fewest: int
 ) -> Estimate:
     value, level = float(replicates.point[column]), analytic.level
-    doubts: tuple[str, ...] = ()
-    if fewest < FEW_PATIENTS:
-        doubts += (f"a class of {fewest} patients, under {FEW_PATIENTS}",)
+    doubts = few(fewest, "patients in a class")
     if value in (0.0, 1.0):
         doubts += (f"an AUC of {value:.0f}",)
     intervals = (replicates.percentile(column, level), replicates.bca(column, level), analytic)
-    return estimate(value, patients, intervals, doubts, fallback)
+    return estimate(value, len(replicates.strata), intervals, doubts, fallback)

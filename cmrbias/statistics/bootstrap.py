@@ -96,11 +96,19 @@ def bootstrap(statistic: Statistic, draws: PatientDraws) -> Replicates:
     """
     point = statistic(np.ones((1, len(draws.strata)), np.int64))[0]
     values = np.concatenate([statistic(weights) for weights in draws.weights()])
-    return Replicates(point, values, _jackknife(statistic, draws.strata), draws.strata)
+    return Replicates(point, values, jackknife(statistic, draws.strata), draws.strata)
 
 
-def _jackknife(statistic: Statistic, strata: np.ndarray) -> np.ndarray:
-    """(n - 1) (mean over the stratum - value without the patient); 0 in a stratum of one, which is fixed."""
+def jackknife(statistic: Statistic, strata: np.ndarray) -> np.ndarray:
+    """Returns each patient's influence on each number: (P, M) float64.
+
+    It is (n - 1) (mean over the stratum - value without the patient), and 0 in a stratum of one patient,
+    which every resample keeps.
+
+    Args:
+        statistic: of patient weights, see ``Statistic``.
+        strata: (P,) integers from 0.
+    """
     patients = len(strata)
     left_out = np.flatnonzero(np.bincount(strata)[strata] > 1)
     influence = np.zeros((patients, len(statistic(np.ones((1, patients), np.int64))[0])))

@@ -13,7 +13,7 @@ from cmrbias.statistics.bootstrap import Replicates, Statistic, bootstrap
 from cmrbias.statistics.calibration import brier_scores, check_probabilities, weighted_calibration_error
 from cmrbias.statistics.draws import PatientDraws, patient_strata
 from cmrbias.statistics.inputs import class_names, label_matrix, patient_numbers
-from cmrbias.statistics.interval import FEW_PATIENTS, Estimate, estimate
+from cmrbias.statistics.interval import Estimate, estimate, few
 from cmrbias.statistics.proportions import proportion, wilson_interval
 
 OVERALL = ("accuracy", "balanced accuracy", "macro F1", "Brier", "ECE")
@@ -137,11 +137,9 @@ def _share(replicates: Replicates, column: int, n: int, independent: bool, level
     if independent:
         exact = proportion(round(value * n) if n else 0, n, level)
         return replace(exact, intervals=exact.intervals + resampled)
-    doubts = (f"{n} patients, under {FEW_PATIENTS}",) if n < FEW_PATIENTS else ()
-    return estimate(value, n, resampled, doubts, wilson_interval(value * n, n, level))
+    return estimate(value, n, resampled, few(n), wilson_interval(value * n, n, level))
 
 
 def _mean(replicates: Replicates, column: int, patients: int, fewest: int, level: float) -> Estimate:
-    doubts = (f"a class of {fewest} patients, under {FEW_PATIENTS}",) if fewest < FEW_PATIENTS else ()
     intervals = (replicates.percentile(column, level), replicates.bca(column, level))
-    return estimate(float(replicates.point[column]), patients, intervals, doubts)
+    return estimate(float(replicates.point[column]), patients, intervals, few(fewest, "patients in a class"))

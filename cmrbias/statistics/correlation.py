@@ -11,7 +11,7 @@ from cmrbias.errors import CmrbiasError
 from cmrbias.statistics.bootstrap import Statistic, bootstrap
 from cmrbias.statistics.distributions import two_sided_z
 from cmrbias.statistics.draws import PatientDraws
-from cmrbias.statistics.interval import FEW_PATIENTS, Estimate, Interval, estimate
+from cmrbias.statistics.interval import Estimate, Interval, estimate, few
 from cmrbias.statistics.ranks import midranks, weighted_midranks
 
 Kind = Literal["pearson", "spearman"]
@@ -39,7 +39,7 @@ def correlation(
     if draws is not None:
         replicates = bootstrap(statistic, draws)
         intervals += (replicates.percentile(level=level), replicates.bca(level=level))
-    return estimate(value, len(x), intervals, _doubts(len(x)))
+    return estimate(value, len(x), intervals, few(len(x), "points"))
 
 
 def partial_correlation(
@@ -63,7 +63,7 @@ def partial_correlation(
     left[:, (left**2).sum(axis=0) <= 1e-20 * (pair**2).sum(axis=0)] = 0.0  # wholly explained: rounding only
     value = float(_pearson(left[:, 0], left[:, 1], np.ones((1, len(x)), np.int64))[0])
     interval = fisher_interval(value, len(x) - given.shape[1], kind, level)
-    return estimate(value, len(x), (interval,), _doubts(len(x)))
+    return estimate(value, len(x), (interval,), few(len(x), "points"))
 
 
 def fisher_interval(value: float, n: int, kind: Kind = "pearson", level: float = 0.95) -> Interval:
@@ -100,8 +100,9 @@ def _pearson(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     centred = []
     for values in (x, y):
         drawn = weights > 0
-        varies &= np.where(drawn, values, -np.inf).max(axis=1) > np.where(drawn, values, np.inf).min(axis=1)
-        mean = (weights * values).sum(axis=1) / weights.sum(axis=1)
+        largest = np.where(drawn, values, -np.inf).max(axis=1, initial=-np.inf)
+        varies &= largest > np.where(drawn, values, np.inf).min(axis=1, initial=np.inf)
+        mean = (weights * values).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
         centred.append(values - mean[:, None])
     first, second = centred
     together, alone, other = (
@@ -119,7 +120,3 @@ def _check(x: np.ndarray, y: np.ndarray) -> None:
             f"with {int((~np.isfinite(x)).sum() + (~np.isfinite(y)).sum())} that are not finite: "
             "leave undefined rows out"
         )
-
-
-def _doubts(n: int) -> tuple[str, ...]:
-    return (f"{n} points, under {FEW_PATIENTS}",) if n < FEW_PATIENTS else ()

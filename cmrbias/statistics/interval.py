@@ -88,6 +88,11 @@ class Estimate:
         return parts
 
 
+def few(count: int, what: str = "patients") -> tuple[str, ...]:
+    """Returns the doubt that ``count`` patients raise: none from ``FEW_PATIENTS`` on."""
+    return (f"{count} {what}, under {FEW_PATIENTS}",) if count < FEW_PATIENTS else ()
+
+
 def estimate(
     value: float,
     n: int,

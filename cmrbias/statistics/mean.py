@@ -7,7 +7,7 @@ import numpy as np
 from cmrbias.statistics.bootstrap import Statistic, bootstrap
 from cmrbias.statistics.distributions import t_quantile
 from cmrbias.statistics.draws import PatientDraws
-from cmrbias.statistics.interval import FEW_PATIENTS, Estimate, Interval, estimate
+from cmrbias.statistics.interval import Estimate, Interval, estimate, few
 
 
 def t_interval(values: np.ndarray, level: float = 0.95) -> Interval:
@@ -58,6 +58,6 @@ def mean_estimate(
         return Estimate(np.nan, 0, (by_t,), ("no patient has a value",))
     strata = np.zeros(len(values), np.int64) if strata is None else strata
     replicates = bootstrap(mean_statistic(values), PatientDraws(strata, resamples, seed))
-    doubts = (f"{len(known)} patients, under {FEW_PATIENTS}",) if len(known) < FEW_PATIENTS else ()
+    doubts = few(len(known))
     intervals = (replicates.percentile(level=level), replicates.bca(level=level), by_t)
     return estimate(known.mean(), len(known), intervals, doubts, by_t if doubts else None)
