@@ -84,7 +84,10 @@ def test_partial_correlation_by_its_recursion() -> None:
         expected = (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))
         found = partial_correlation(x, y, z[:, None], kind)
         assert found.value == pytest.approx(expected)
-        assert found.interval.low < expected < found.interval.high
+        scale = 1 if kind == "pearson" else 1 + expected**2 / 2
+        half = 1.959963984540054 * np.sqrt(scale / (50 - 1 - 3))
+        assert found.interval.low == pytest.approx(np.tanh(np.arctanh(expected) - half))
+        assert found.interval.high == pytest.approx(np.tanh(np.arctanh(expected) + half))
     assert partial_correlation(x, y, np.empty((50, 0))).value == pytest.approx(correlation(x, y).value)
 
 
