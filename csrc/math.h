@@ -3,7 +3,6 @@
 // Built with -ffp-contract=off and --fmad=false: a product is rounded before it is added, as in torch.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -68,8 +67,8 @@ struct Sample {
 CMRBIAS_BOTH Sample sample(int i, int cells, int pixels) {
   const double at = (i + 0.5) * cells / pixels - 0.5;
   const double inside = at > 0 ? at : 0;
-  const double whole = floor(inside);
-  return {static_cast<int>(whole), inside - whole};
+  const int cell = static_cast<int>(inside);  // the floor, since it is not negative
+  return {cell, inside - cell};
 }
 
 CMRBIAS_BOTH double lerp(double a, double b, double fraction) { return a + (b - a) * fraction; }

@@ -31,7 +31,7 @@ class Overlap(NamedTuple):
         ceiling: float64, the best AKS that a map of this grid can reach, with all its weight in one cell.
         hot_area: int64, pixels with ``x >= threshold``; None for projected masks, as the next two.
         hot_inside: int64, those of them in the heart.
-        peak_inside: bool, whether a pixel that equals the maximum lies in the heart.
+        peak_inside: int64, 1 if a pixel that equals the maximum lies in the heart, else 0.
         pixels: H * W.
     """
 
@@ -166,7 +166,7 @@ def _named(sums: Tensor, counts: Tensor | None, of_mask: Tensor, pixels: int) ->
     if counts is None:
         return Overlap(saliency, inside, minimum, maximum, area, ceiling, None, None, None, pixels)
     hot, both, peak = counts.unbind(-1)
-    return Overlap(saliency, inside, minimum, maximum, area, ceiling, hot, both, peak.bool(), pixels)
+    return Overlap(saliency, inside, minimum, maximum, area, ceiling, hot, both, peak, pixels)
 
 
 def _check(

@@ -75,13 +75,13 @@ def _arguments(
 
 def _empty(maps: Tensor, masks: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
     sums, of_mask = _empty_projected(maps)
-    return sums, maps.new_empty((*maps.shape[:-2], 3), dtype=torch.int64), of_mask
+    return sums, torch.empty((*maps.shape[:-2], 3), dtype=torch.int64, device=maps.device), of_mask
 
 
 def _empty_projected(maps: Tensor, *_: object) -> tuple[Tensor, Tensor]:
-    sums = maps.new_empty((*maps.shape[:-2], 4), dtype=torch.float64)
+    sums = torch.empty((*maps.shape[:-2], 4), dtype=torch.float64, device=maps.device)
     of_mask = (maps.shape[0], 2) if maps.ndim == 3 else (maps.shape[0], 1, 2)
-    return sums, maps.new_empty(of_mask, dtype=torch.float64)
+    return sums, torch.empty(of_mask, dtype=torch.float64, device=maps.device)
 
 
 def _empty_fused(

@@ -33,7 +33,15 @@ struct Axis {
   std::vector<std::vector<Block>> blocks;  // of each strip
 
   Axis(int cells, int pixels, bool exact)
-      : cells(cells), pixels(pixels), divisor(cmrbias::divisor(cells, pixels, exact)), weights(cells) {
+      : cells(cells),
+        pixels(pixels),
+        divisor(cmrbias::divisor(cells, pixels, exact)),
+        fractions(pixels),
+        floats(pixels),
+        parts(pixels),
+        weights(cells) {
+    strips.reserve(cells);
+    blocks.reserve(cells);
     for (int i = 0; i < pixels; ++i) {
       const Sample at = sample(i, cells, pixels);
       if (strips.empty() || strips.back().cell != at.cell) {
@@ -41,26 +49,25 @@ struct Axis {
         blocks.emplace_back();
       }
       strips.back().last = i + 1;
-      const double scale = pixels / cells;  // used only where it is a whole number
-      const double whole = std::max(2.0 * i + 1 - scale, 0.0) - 2 * scale * at.cell;
-      fractions.push_back(at.fraction);
-      floats.push_back(static_cast<float>(at.fraction));
-      parts.push_back(exact ? whole : at.fraction);
-      add_to_block(i);
+      fractions[i] = at.fraction;
+      floats[i] = static_cast<float>(at.fraction);
+      const int scale = pixels / cells;  // used only where it is a whole number
+      parts[i] = exact ? std::max(2 * i + 1 - scale, 0) - 2 * scale * at.cell : at.fraction;
       weights[at.cell] += divisor - parts[i];
       weights[strips.back().next] += parts[i];
+      add_to_block(i, exact);
     }
   }
 
  private:
   // Pixels before the first cell's centre all have part 0; they get blocks of their own.
-  void add_to_block(int i) {
+  void add_to_block(int i, bool exact) {
     auto& all = blocks.back();
-    const double step = divisor == 1 ? static_cast<double>(cells) / pixels : 2.0;
-    const bool before = (i + 0.5) * cells / pixels <= 0.5;
-    const bool fits = !all.empty() && all.back().last - all.back().first < BLOCK &&
-                      (before ? all.back().step == 0 : all.back().step != 0);
-    if (!fits) all.push_back({i, i, parts[i], before ? 0.0 : step});
+    const bool before = (i + 0.5) * cells <= 0.5 * pixels;
+    const double step = before ? 0 : exact ? 2 : static_cast<double>(cells) / pixels;
+    if (all.empty() || all.back().last - all.back().first == BLOCK || all.back().step != step) {
+      all.push_back({i, i, parts[i], step});
+    }
     all.back().last = i + 1;
   }
 };

@@ -163,7 +163,7 @@ def test_by_hand():
     found = ops.overlap(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[0, 0, 1, 1]]], dtype=torch.uint8))
     assert (found.saliency.item(), found.inside.item()) == (2.0, 1.75)
     assert (found.minimum.item(), found.maximum.item(), found.area.item()) == (0, 1, 2)
-    assert (found.hot_area.item(), found.hot_inside.item(), found.peak_inside.item()) == (2, 2, True)
+    assert (found.hot_area.item(), found.hot_inside.item(), found.peak_inside.item()) == (2, 2, 1)
     assert found.ceiling.item() == 1.75 / 2  # the right cell's share inside
     assert found.pixels == 4
 
@@ -276,7 +276,7 @@ def test_a_negative_or_not_finite_map_gives_nan_and_leaves_the_others_alone(func
     for name in ("saliency", "inside", "minimum", "maximum"):
         assert getattr(found, name).isnan().tolist() == [False, True, False]
         assert getattr(found, name)[[0, 2]].tolist() == getattr(expected, name)[[0, 2]].tolist()
-    assert (found.hot_area[1], found.hot_inside[1], found.peak_inside[1]) == (0, 0, False)
+    assert (found.hot_area[1], found.hot_inside[1], found.peak_inside[1]) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, 1e-40])
@@ -285,7 +285,7 @@ def test_a_constant_map_is_zero_after_normalising(value, dtype):
     found = ops.overlap(torch.full((1, 5, 6), value, dtype=dtype), torch.ones(1, 33, 35, dtype=torch.bool))
     assert (found.saliency.item(), found.inside.item()) == (0, 0)
     assert found.minimum == found.maximum
-    assert (found.hot_area.item(), found.peak_inside.item()) == (0, False)
+    assert (found.hot_area.item(), found.peak_inside.item()) == (0, 0)
 
 
 @pytest.mark.parametrize("shape", [(0, 7, 7), (0, 2, 7, 7), (3, 0, 7, 7)])
