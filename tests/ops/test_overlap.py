@@ -383,7 +383,7 @@ def test_saliency_can_be_trained_towards_the_heart():
     optimiser = torch.optim.Adam([gradients], lr=0.05)
     scores = []
     for _ in range(40):
-        found = ops.overlap(ops.gradcam(activations, gradients), masks)
+        found = ops.overlap(ops.gradcam(activations, F.softplus(gradients)), masks)
         loss = 1 - aks(found).mean()
         optimiser.zero_grad()
         loss.backward()
