@@ -1,4 +1,4 @@
-"""Signs of life other than the loss: are embeddings spread out, and do neighbours share a label?"""
+"""Signs of life other than the loss: spread of embeddings, labels of neighbours, AUC of a classifier."""
 
 from __future__ import annotations
 
@@ -51,6 +51,23 @@ def knn_accuracy(embeddings: Tensor, labels: np.ndarray, patients: np.ndarray, k
     if not voted.any():
         return float("nan")
     return float((votes.argmax(1) == label)[voted].double().mean())
+
+
+def macro_auc(scores: Tensor, labels: Tensor) -> float:
+    """Returns the mean over classes of the one-vs-rest AUC, ties counting one half.
+
+    Args:
+        scores: (N, K), larger for a likelier class.
+        labels: (N,) int64. Classes that all rows have, or none, take no part; NaN if no class is left.
+    """
+    areas = []
+    for number in range(scores.shape[1]):
+        positive = labels == number
+        above, below = scores[positive, number], scores[~positive, number].sort().values
+        if len(above) and len(below):
+            beaten = torch.searchsorted(below, above) + torch.searchsorted(below, above, right=True)
+            areas.append(float(beaten.sum()) / (2 * len(above) * len(below)))
+    return sum(areas) / len(areas) if areas else float("nan")
 
 
 @contextmanager
