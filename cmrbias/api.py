@@ -272,7 +272,8 @@ class Task:
     def merit(self, metrics: Mapping[str, float]) -> tuple[float, ...] | None:
         """Returns how good an epoch's metrics are, larger is better, compared number by number.
 
-        The best epoch's checkpoint is kept as ``best.pt``; None (the default) keeps none.
+        What ``checkpoint`` returned after the best epoch is kept as ``best.pt``; None (the default)
+        keeps none.
         """
         return None
 

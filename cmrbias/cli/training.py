@@ -182,7 +182,7 @@ def report(run: Run, ended: Ended, command: str, lines: Callable[[], Sequence[st
     for line in lines():
         click.echo(line)
     click.echo(f"{ended.images / max(ended.seconds, 1e-9):.0f} images/s")
-    best = "best.pt and " if run.best.exists() else ""
+    best = "best.pt: weights; " if run.best.exists() else ""
     click.echo(
         f"wrote {run.path} ({best}last.pt: weights and state; log.jsonl: a line an epoch; run.json: settings)"
     )

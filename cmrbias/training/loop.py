@@ -228,12 +228,11 @@ class Loop:
         self.loggers.call("on_epoch_end", run=self.run, epoch=at.epoch, metrics=dict(metrics))
 
     def _save(self, path: Path) -> None:
-        state: dict[str, Any] = {
-            **self.task.checkpoint(),
-            "module": self.task.module.state_dict(),
-            "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
-            **asdict(self.position),
-        }
+        """Writes weights and position; in ``last.pt`` also what only going on needs."""
+        state: dict[str, Any] = {**self.task.checkpoint(), **asdict(self.position)}
+        if path == self.run.last:
+            state["module"] = self.task.module.state_dict()
+            state["optimisers"] = {name: o.state_dict() for name, o in self.optimisers.items()}
         checkpoint.save(path, state)
 
 
