@@ -1,0 +1,68 @@
+// One axis of an upsampling as tables: which pixels lie between which cells, and where.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "../math.h"
+
+namespace cmrbias::cpu {
+
+// Pixels [first, last) between cell `cell` and cell `next`, which at the border is the same.
+struct Strip {
+  int cell, next, first, last;
+  int size() const { return last - first; }
+};
+
+// Some pixels of a strip whose parts (see Axis) are base, base + step, base + 2 step, ...
+struct Block {
+  int first, last;
+  double base, step;
+};
+
+constexpr int BLOCK = 16;  // pixels of a block at most: sums of 0 + 1 + ... + 15 fit into a byte
+
+struct Axis {
+  int cells, pixels;
+  double divisor;                 // a fraction is part / divisor
+  std::vector<double> fractions;  // of the way from a pixel's cell to the next, for decisions
+  std::vector<float> floats;      // the fractions, rounded
+  std::vector<double> parts;      // the same in units of 1 / divisor, for sums: whole numbers if exact
+  std::vector<double> weights;    // (cells): sum of what pixels take from a cell, in the same units
+  std::vector<Strip> strips;      // without empty ones
+  std::vector<std::vector<Block>> blocks;  // of each strip
+
+  Axis(int cells, int pixels, bool exact)
+      : cells(cells), pixels(pixels), divisor(cmrbias::divisor(cells, pixels, exact)), weights(cells) {
+    for (int i = 0; i < pixels; ++i) {
+      const Sample at = sample(i, cells, pixels);
+      if (strips.empty() || strips.back().cell != at.cell) {
+        strips.push_back({at.cell, std::min(at.cell + 1, cells - 1), i, i});
+        blocks.emplace_back();
+      }
+      strips.back().last = i + 1;
+      const double scale = pixels / cells;  // used only where it is a whole number
+      const double whole = std::max(2.0 * i + 1 - scale, 0.0) - 2 * scale * at.cell;
+      fractions.push_back(at.fraction);
+      floats.push_back(static_cast<float>(at.fraction));
+      parts.push_back(exact ? whole : at.fraction);
+      add_to_block(i);
+      weights[at.cell] += divisor - parts[i];
+      weights[strips.back().next] += parts[i];
+    }
+  }
+
+ private:
+  // Pixels before the first cell's centre all have part 0; they get blocks of their own.
+  void add_to_block(int i) {
+    auto& all = blocks.back();
+    const double step = divisor == 1 ? static_cast<double>(cells) / pixels : 2.0;
+    const bool before = (i + 0.5) * cells / pixels <= 0.5;
+    const bool fits = !all.empty() && all.back().last - all.back().first < BLOCK &&
+                      (before ? all.back().step == 0 : all.back().step != 0);
+    if (!fits) all.push_back({i, i, parts[i], before ? 0.0 : step});
+    all.back().last = i + 1;
+  }
+};
+
+}  // namespace cmrbias::cpu
