@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,19 +64,52 @@ class Classifier(nn.Module):
             self.backbone.eval()
         return self
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Returns logits (N, K) float32 of images as above, or of ``embed``'s embeddings (N, F * dim)."""
-        embeddings = images if images.ndim == 2 else self.embed(images)
-        with torch.autocast(embeddings.device.type, enabled=False):
-            logits: Tensor = self.head(embeddings.float())
-        return logits
+    def forward(self, images: Tensor, explain: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """Returns logits (N, K) float32, and with ``explain`` the GradCAM maps (N, F, h, w) beside them.
+
+        Args:
+            images: as above, or ``embed``'s embeddings (N, F * dim).
+            explain: (N,) int64, the class whose logit each case's maps explain (see ``gradcam``).
+        """
+        if explain is not None:
+            activations = self._encoded(self.backbone.feature_map, images)
+            embeddings = activations.mean((2, 3)).view(len(images), -1)
+            return self._logits(embeddings), self.gradcam(activations, explain)
+        return self._logits(images if images.ndim == 2 else self.embed(images))
 
     def embed(self, images: Tensor) -> Tensor:
         """Returns the frames' embeddings side by side, (N, F * dim)."""
+        return self._encoded(self.backbone, images).view(len(images), -1)
+
+    def gradcam(self, activations: Tensor, classes: Tensor) -> Tensor:
+        """Returns GradCAM of the feature map in closed form, (N, F, h, w) float32, without a backward pass.
+
+        The head is linear over means of the h x w cells, so that the gradient of logit c is the same in
+        every cell of channel k, W[c, k] / (h w), and the map relu(sum over k of W[c, k] A_k) / (h w).
+        Differentiable in the activations and in the head's weights.
+
+        Args:
+            activations: (N * F, dim, h, w), the backbone's ``feature_map`` of the frames.
+            classes: (N,) int64, the class that is explained.
+
+        Source: Selvaraju et al. 2017, "Grad-CAM", equations 1 and 2 (section 3.1 on this case).
+        """
+        cells = activations.shape[2] * activations.shape[3]
+        weights = self.head.weight[classes].reshape(*activations.shape[:2], 1, 1)
+        with torch.autocast(activations.device.type, enabled=False):
+            maps = (weights.float() * activations.float()).sum(1).relu() / cells
+        return maps.view(len(classes), -1, *maps.shape[1:])
+
+    def _encoded(self, encode: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        """Returns what ``encode`` makes of each frame alone, without gradient for a frozen backbone."""
         singly = images.reshape(-1, 1, *images.shape[-2:]).contiguous(memory_format=torch.channels_last)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            embeddings: Tensor = self.backbone(singly)
-        return embeddings.view(len(images), -1)
+            return encode(singly)
+
+    def _logits(self, embeddings: Tensor) -> Tensor:
+        with torch.autocast(embeddings.device.type, enabled=False):
+            logits: Tensor = self.head(embeddings.float())
+        return logits
 
     def state(self) -> dict[str, Any]:
         """Returns what a checkpoint holds, from which ``load_classifier`` builds it again."""

@@ -70,6 +70,12 @@ def classifier_flags(out: str) -> Callable[[T], T]:
             type=click.FloatRange(0, 0.5),
             help="Share of the training patients that select the checkpoint; overrides the recipe.",
         ),
+        click.option(
+            "--saliency-weight",
+            default=0.0,
+            type=click.FloatRange(0),
+            help="Weight of 1 - AKS of the true class's GradCAM in the loss (uses contours); 0 is off.",
+        ),
         recipe_flags,
         machine_flags,
     )
@@ -115,6 +121,7 @@ def _settings(ctx: click.Context, task: str, flags: dict[str, Any]) -> Settings:
             "label": flags["label"],
             "frames": [name for name in flags["frames"].split(",") if name],
             "class_weights": flags["class_weights"],
+            "saliency_weight": flags["saliency_weight"],
         },
         **{name: flags[name] for name in SETTINGS},
     )

@@ -5,39 +5,30 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmrbias import draws
 from cmrbias.api import Backbone, Recipe, Setup, Task, decay_groups, option
-from cmrbias.augmentations.pipeline import Pipeline, build_pipeline
 from cmrbias.backbones import Classifier, load_weights
 from cmrbias.errors import CmrbiasError
-from cmrbias.inputs import TRAINING, Donors, InputMode, batch_donors
+from cmrbias.inputs import TRAINING, InputMode
 from cmrbias.inputs.box import extents
-from cmrbias.inputs.swap import residual
+from cmrbias.training.case_batches import CaseBatch, CaseBatches
 from cmrbias.training.cases import Cases
+from cmrbias.training.classify_notes import notes
 from cmrbias.training.labelled import Labelled, labelled
 from cmrbias.training.monitor import macro_auc
 from cmrbias.training.optimisers import make_optimiser
 from cmrbias.training.precision import autocast
 from cmrbias.training.recipes import PAPER, QUICK
 from cmrbias.training.run import patient_hash
+from cmrbias.training.saliency_term import mean_aks
 
 TESTED = 32  # cases a forward pass when nothing is learnt
-FEWEST_CELLS = 7  # a side of the maps, for saliency to say anything (DESIGN, "The phantom")
-
-
-class Shown(NamedTuple):
-    """A mini-batch as the network gets it, and what the input mode measured on it."""
-
-    inputs: Tensor  # (N, F, 1, H, W) in [-1, 1], or cached embeddings (N, F * dim)
-    labels: Tensor  # (N,) int64
-    metrics: dict[str, Tensor]
 
 
 class Classify(Task):
@@ -65,11 +56,19 @@ class Classify(Task):
         class_weights: Literal["balanced", "none"] = option(
             "balanced", "weights of classes in the loss: 1/count, or equal"
         )
+        saliency_weight: float = option(
+            0.0, "weight of 1 - AKS of the true class in the loss (uses contours), 0 is off", minimum=0
+        )
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         options = setup.options
         mode = InputMode.named(options.input, options.input_options, TRAINING)
+        if options.saliency_weight and not setup.cohort.has_masks:
+            raise CmrbiasError(
+                f"{setup.cohort.path}: has no heart masks, which --saliency-weight needs: leave it out, or "
+                "import the cohort with contours"
+            )
         self.data = labelled(
             setup.cohort, options.label, options.frames, mode.needs_masks, options.validation
         )
@@ -79,18 +78,13 @@ class Classify(Task):
         torch.manual_seed(setup.seed)  # the initial weights
         self.classifier = self._classifier(mode)
         self.module = self.classifier.to(setup.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.pipeline = _pipeline(setup)
+        self.batches = CaseBatches(setup, self.data, mode, masks=options.saliency_weight > 0)
         self.images_per_row = len(self.cases.frames)
-        self.columns = {
-            name: torch.as_tensor(self.cases.codes(name))
-            for name in self.pipeline.columns
-            if name not in ("area", "frame")
-        }
         self.labels = torch.as_tensor(self.data.labels)
-        self.patients = torch.as_tensor(self.cases.codes("patient"))
         weights = _class_weights(self.data) if options.class_weights == "balanced" else None
         self.class_weights = None if weights is None else weights.to(setup.device)
-        self.notes += [*self.data.notes(), *_mode_notes(mode), *self._map_notes()]
+        self.notes += self.data.notes()
+        self.notes += notes(self.classifier, self.cases.complete[self.data.training], options.saliency_weight)
 
     def __len__(self) -> int:
         return len(self.data.training)
@@ -100,22 +94,20 @@ class Classify(Task):
         groups = decay_groups(self.module, recipe.weight_decay, recipe.decay_norms)
         return {"loss": make_optimiser(recipe, groups)}
 
-    def load(self, rows: Tensor, epoch: int) -> Shown:
+    def load(self, rows: Tensor, epoch: int) -> CaseBatch:
         """Returns the cases as the input mode and the augmentations make them, all frames alike."""
-        of = self.data.training[rows.numpy()]
-        keys = draws.keys(self.setup.seed, epoch, torch.as_tensor(self.cases.case[of]), 0)
-        mode, images, masks = self.classifier.input, self.cases.images(of), None
-        if mode.needs_masks or self.pipeline.needs_masks:
-            masks = self.cases.masks(of)
-        donors, metrics = self._donors(of, keys, images, masks)
-        shown = mode.show(images, masks, donors)
-        views = self._augmented(shown, masks if self.pipeline.needs_masks else None, keys, of)
-        device = self.setup.device
-        return Shown(views.to(device), self.labels[of].to(device), metrics)
+        return self.batches.load(self.data.training[rows.numpy()], epoch)
 
-    def step(self, batch: Shown, progress: float) -> dict[str, Tensor]:
-        """Returns the loss and what the input mode measured."""
-        return {"loss": self._loss(self.module(batch.inputs), batch.labels), **batch.metrics}
+    def step(self, batch: CaseBatch, progress: float) -> dict[str, Tensor]:
+        """Returns the loss, what the input mode measured and, with a saliency term, its mean AKS."""
+        weight = self.setup.options.saliency_weight
+        if not weight:
+            return {"loss": self._loss(self.module(batch.inputs), batch.labels), **batch.metrics}
+        assert batch.masks is not None
+        logits, maps = self.module(batch.inputs, batch.labels)
+        aks = mean_aks(maps.flatten(0, 1), batch.masks)
+        term = (1 - aks).nan_to_num(0.0)  # no heart in the batch: nothing to draw saliency to
+        return {"loss": self._loss(logits, batch.labels) + weight * term, "aks": aks, **batch.metrics}
 
     def validate(self, epoch: int) -> dict[str, float]:
         """Returns loss, macro AUC and accuracy of the validation part; at the end, the training AUC.
@@ -125,9 +117,8 @@ class Classify(Task):
         metrics = {}
         if len(self.data.validation):
             logits, labels = self.logits(self.data.validation), self.labels[self.data.validation]
-            metrics["val_loss"] = float(
-                self._loss(logits.to(self.setup.device), labels.to(self.setup.device))
-            )
+            device = self.setup.device
+            metrics["val_loss"] = float(self._loss(logits.to(device), labels.to(device)))
             metrics["val_auc"] = macro_auc(logits.double().softmax(1), labels)
             metrics["val_accuracy"] = float((logits.argmax(1) == labels).double().mean())
         if epoch == self.setup.recipe.epochs:
@@ -144,7 +135,7 @@ class Classify(Task):
 
     def record(self) -> dict[str, Any]:
         """Returns what the classifier is, and on how many of which cases it was trained."""
-        data, classifier = self.data, self.classifier
+        data, classifier, batch = self.data, self.classifier, self.setup.recipe.batch
         column = self.setup.cohort.column("patient")
         validating = sorted({patient_hash(p) for p in column[self.cases.case[data.validation]]})
         return {
@@ -153,10 +144,7 @@ class Classify(Task):
             "frames": list(self.cases.frames),
             "input": dataclasses.asdict(classifier.input),
             "initialisation": self.setup.options.weights or "random init",
-            "images_per_epoch": len(data.training)
-            // self.setup.recipe.batch
-            * self.setup.recipe.batch
-            * self.images_per_row,
+            "images_per_epoch": len(data.training) // batch * batch * self.images_per_row,
             "training_counts": data.counts(data.training).tolist(),
             "validation_counts": data.counts(data.validation).tolist(),
             "validation_patients": validating,
@@ -203,48 +191,8 @@ class Classify(Task):
             frozen=self.frozen,
         )
 
-    def _donors(
-        self, of: np.ndarray, keys: Tensor, images: Tensor, masks: Tensor | None
-    ) -> tuple[Donors | None, dict[str, Tensor]]:
-        """Returns donors from the mini-batch and, of the cases that got one, residual and equal labels."""
-        if not self.classifier.input.draws_donors:
-            return None, {}
-        assert masks is not None
-        rows = batch_donors(keys, self.patients[of])
-        donors = Donors(images[rows], masks[rows])
-        swapped = rows != torch.arange(len(rows))
-        same = self.labels[of] == self.labels[of][rows]
-        return donors, {
-            "swap_residual": residual(masks, donors).mean(1)[swapped].mean(),
-            "swap_same_label": same[swapped].double().mean(),
-            "swap_unchanged": (~swapped).double().mean(),
-        }
-
-    def _augmented(self, images: Tensor, masks: Tensor | None, keys: Tensor, of: np.ndarray) -> Tensor:
-        """Returns views (N, F, 1, H, W): each frame is a row of the pipeline with its case's key."""
-        count = self.images_per_row
-        columns = {**self.columns, "area": torch.as_tensor(self.cases.area, dtype=torch.float64)}
-        columns = {name: codes[of].repeat_interleave(count, 0) for name, codes in columns.items()}
-        columns["frame"] = torch.arange(count).repeat(len(of))
-        singly = None if masks is None else masks.flatten(0, 1).unsqueeze(1).float()
-        views, _ = self.pipeline(
-            images.flatten(0, 1).unsqueeze(1), singly, keys.repeat_interleave(count), columns
-        )
-        return views.reshape(len(of), count, *views.shape[1:])
-
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits, labels, weight=self.class_weights)
-
-    def _map_notes(self) -> list[str]:
-        size, stride = self.setup.recipe.image_size, self.classifier.backbone.stride
-        cells = math.ceil(size / stride)
-        if cells >= FEWEST_CELLS:
-            return []
-        finer = "--stride 16 or " if stride > 16 else ""
-        return [
-            f"warning: maps of {cells} x {cells} cells at {size} px and stride {stride}: saliency says "
-            f"little below {FEWEST_CELLS} x {FEWEST_CELLS}: use {finer}a larger --image-size"
-        ]
 
 
 def _largest_extent(cases: Cases) -> int:
@@ -259,20 +207,3 @@ def _class_weights(data: Labelled) -> Tensor:
     """Returns 1 / count of each class among the training rows, normalised to sum 1: (K,) float32."""
     inverse = 1 / torch.as_tensor(data.counts(data.training), dtype=torch.float64)
     return (inverse / inverse.sum()).float()
-
-
-def _mode_notes(mode: InputMode) -> list[str]:
-    if mode.name == "background-box":
-        return [f"background-box: a square of {mode.box} px, the largest heart of the training split"]
-    return []
-
-
-def _pipeline(setup: Setup) -> Pipeline:
-    registry = setup.plugins.registry("augmentations")
-    pipeline = build_pipeline(registry, setup.recipe.augmentations, setup.recipe.image_size)
-    if pipeline.needs_masks and not setup.cohort.has_masks:
-        raise CmrbiasError(
-            f"{setup.cohort.path}: has no heart masks, which the augmentations "
-            f"{', '.join(setup.recipe.augmentations)} need: leave out those that use masks"
-        )
-    return pipeline

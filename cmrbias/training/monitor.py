@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from cmrbias.statistics import binary_auc
+
 
 def embedding_std(embeddings: Tensor) -> float:
     """Returns the mean over dimensions of the SD of normalised embeddings (N, D), times sqrt(D).
@@ -60,13 +62,9 @@ def macro_auc(scores: Tensor, labels: Tensor) -> float:
         scores: (N, K), larger for a likelier class.
         labels: (N,) int64. Classes that all rows have, or none, take no part; NaN if no class is left.
     """
-    areas = []
-    for number in range(scores.shape[1]):
-        positive = labels == number
-        above, below = scores[positive, number], scores[~positive, number].sort().values
-        if len(above) and len(below):
-            beaten = torch.searchsorted(below, above) + torch.searchsorted(below, above, right=True)
-            areas.append(float(beaten.sum()) / (2 * len(above) * len(below)))
+    outcomes = F.one_hot(labels, scores.shape[1]).bool().numpy()
+    columns = zip(scores.numpy().T, outcomes.T, strict=True)
+    areas = [binary_auc(column, outcome) for column, outcome in columns if 0 < outcome.sum() < len(outcome)]
     return sum(areas) / len(areas) if areas else float("nan")
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from cmrbias.api import Recipe, Setup
-from cmrbias.training.classify import Classify, Shown
+from cmrbias.training.case_batches import CaseBatch
+from cmrbias.training.classify import Classify
 from cmrbias.training.precision import autocast
 from cmrbias.training.recipes import PAPER, PROBE_QUICK
 
@@ -18,7 +19,8 @@ from cmrbias.training.recipes import PAPER, PROBE_QUICK
 class Probe(Classify):
     """Trains a linear layer on the features of a frozen backbone in eval mode (the paper's Zero).
 
-    Where nothing is drawn anew (no augmentation, no donors) features are computed once.
+    Where nothing is drawn anew (no augmentation, no donors) and no maps are wanted, features are
+    computed once.
     """
 
     frozen = True
@@ -26,15 +28,16 @@ class Probe(Classify):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        self._computed_once = not setup.recipe.augmentations and not self.classifier.input.draws_donors
+        drawn = setup.recipe.augmentations or self.classifier.input.draws_donors
+        self._computed_once = not (drawn or self.batches.moves_masks)
         self._features: Tensor | None = None
 
-    def load(self, rows: Tensor, epoch: int) -> Shown:
+    def load(self, rows: Tensor, epoch: int) -> CaseBatch:
         """Returns the features (N, F * dim) if they are computed once, else as ``Classify``."""
         if not self._computed_once:
             return super().load(rows, epoch)
         of = self.data.training[rows.numpy()]
-        return Shown(self._embedded()[of], self.labels[of].to(self.setup.device), {})
+        return CaseBatch(self._embedded()[of], self.labels[of].to(self.setup.device), None, {})
 
     def _tested(self, rows: np.ndarray) -> Iterator[Tensor]:
         if self._computed_once:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import cmrbias
+from cmrbias import ops
 from cmrbias.api import CmrbiasError
 from cmrbias.backbones import Classifier
 from cmrbias.inputs import InputMode
@@ -40,6 +41,30 @@ def test_logits_are_float32_under_autocast(tiny_plugins):
     made = classifier(tiny_plugins)
     with torch.autocast("cpu", torch.bfloat16):
         assert made(torch.randn(2, 2, 24, 24)).dtype == torch.float32
+
+
+def test_maps_in_closed_form_are_those_of_the_backward_pass(tiny_plugins):
+    made = classifier(tiny_plugins).eval().double()
+    images, classes = torch.randn(4, 2, 24, 24, dtype=torch.float64), torch.tensor([2, 0, 1, 2])
+    activations = made.backbone.feature_map(images.reshape(-1, 1, 24, 24)).detach().requires_grad_()
+    embeddings = activations.mean((2, 3)).view(4, -1)
+    logits = torch.nn.functional.linear(embeddings, made.head.weight, made.head.bias)
+    (gradients,) = torch.autograd.grad(logits.gather(1, classes[:, None]).sum(), activations)
+    expected = ops.gradcam_reference(activations, gradients).view(4, 2, 6, 6)
+    maps = made.gradcam(activations, classes)
+    assert expected.max() > 0
+    torch.testing.assert_close(maps.double(), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_explaining_changes_no_logit_and_reaches_activations_and_head(tiny_plugins):
+    made, images = classifier(tiny_plugins), torch.randn(4, 2, 24, 24)
+    logits, maps = made.eval()(images, torch.tensor([0, 1, 2, 0]))
+    torch.testing.assert_close(logits, made(images))
+    assert maps.shape == (4, 2, 6, 6)
+    assert maps.dtype == torch.float32
+    maps.sum().backward()
+    assert made.head.weight.grad.abs().sum() > 0
+    assert all(p.grad.abs().sum() > 0 for p in made.backbone.parameters())
 
 
 def test_a_frozen_backbone_stays_in_eval_mode_and_gets_no_gradient(tiny_plugins):

@@ -101,7 +101,9 @@ def test_swap_options_are_stored_and_its_donors_measured(
         assert line["swap_same_label"] * 8 == round(line["swap_same_label"] * 8)
 
 
-@pytest.mark.parametrize("arguments", [["finetune", "--input", "swap"], ["finetune"], ["probe"]])
+@pytest.mark.parametrize(
+    "arguments", [["finetune", "--input", "swap"], ["finetune", "--saliency-weight", "1"], ["probe"]]
+)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_resume_continues_bit_for_bit(
     arguments: list[str],

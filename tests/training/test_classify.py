@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.metrics import log_loss
 
-from cmrbias.api import Recipe, Setup
+from cmrbias.api import CmrbiasError, Recipe, Setup
 from cmrbias.cohorts.format import Cohort
 from cmrbias.options import build
 from cmrbias.plugins import Plugins
@@ -30,10 +30,11 @@ def task(cohort: Cohort, plugins: Plugins, kind: type[Classify] = Classify, **op
 
 def test_batches_hold_the_cases_frames_in_order_and_their_labels(make_cohort, tiny_plugins) -> None:
     made = task(make_cohort("ABAB"), tiny_plugins)
-    inputs, labels, metrics = made.load(torch.tensor([2, 1]), 0)
+    inputs, labels, masks, metrics = made.load(torch.tensor([2, 1]), 0)
     assert inputs.shape == (2, 2, 1, 32, 32)
     assert inputs[:, :, 0, 0, 0].add(1).mul(255 / 2).round().tolist() == [[11, 12], [6, 7]]
     assert labels.tolist() == [0, 1]
+    assert masks is None
     assert metrics == {}
 
 
@@ -81,7 +82,7 @@ def test_the_loss_is_weighted_cross_entropy_of_the_logits(make_cohort, tiny_plug
 def test_donors_are_other_patients_and_backgrounds_theirs(make_cohort, tiny_plugins) -> None:
     cohort = make_cohort("ABABAB", ["p", "p", "q", "r", "s", "s"])
     made = task(cohort, tiny_plugins, input="swap", label="label")
-    inputs, _, metrics = made.load(torch.arange(6), 0)
+    inputs, _, _, metrics = made.load(torch.arange(6), 0)
     values = inputs[:, :, 0, 0, 0].add(1).mul(255 / 2).round().long()  # 5 i + 1 and 5 i + 2 of the donor i
     donors = values[:, 0] // 5
     assert torch.equal(values[:, 1] // 5, donors)  # one donor for both frames
@@ -96,7 +97,7 @@ def test_donors_are_other_patients_and_backgrounds_theirs(make_cohort, tiny_plug
 
 def test_a_case_without_a_donor_is_counted(make_cohort, tiny_plugins) -> None:
     made = task(make_cohort("AABB"), tiny_plugins, input="swap")
-    inputs, _, metrics = made.load(torch.tensor([1]), 0)
+    inputs, _, _, metrics = made.load(torch.tensor([1]), 0)
     assert metrics["swap_unchanged"] == 1
     assert metrics["swap_residual"].isnan()
     assert torch.equal(inputs, task(make_cohort("AABB"), tiny_plugins).load(torch.tensor([1]), 0).inputs)
@@ -124,6 +125,55 @@ def test_ties_of_the_auc_go_to_the_smaller_loss(make_cohort, tiny_plugins) -> No
     nan = made.merit({"val_auc": float("nan"), "val_loss": 0.5})
     assert nan < made.merit({"val_auc": 0.1, "val_loss": 9.0})
     assert made.merit({"loss": 1.0}) is None
+
+
+def test_masks_move_with_the_images_of_a_saliency_term(make_cohort, tiny_plugins) -> None:
+    cohort = make_cohort("ABABAB", incomplete=[(2, 1)])
+    spec = {"crop": {}, "flip": {}}
+    made = task(cohort, tiny_plugins, input="silhouette", saliency_weight=1.0, augmentations=spec)
+    inputs, _, masks, _ = made.load(torch.arange(3), 0)
+    shown = inputs.flatten(0, 1)[:, 0]
+    assert masks.shape == shown.shape
+    assert (shown[masks] > 0).double().mean() > 0.9  # the edge is smooth in one, not in the other
+    assert (shown[~masks] <= 0).double().mean() > 0.9
+    full = task(cohort, tiny_plugins, saliency_weight=1.0)
+    assert (
+        full.notes[-1]
+        == "saliency term: uses contours: 1 of 12 frames have an incomplete mask and no part in it"
+    )
+    assert full.load(torch.arange(4), 0).masks.flatten(1).any(1).tolist() == [True] * 5 + [False] + [True] * 2
+
+
+def test_a_saliency_term_adds_what_is_missing_of_aks_to_the_loss(make_cohort, tiny_plugins) -> None:
+    cohort = make_cohort("ABAB")
+    plain, drawn = task(cohort, tiny_plugins), task(cohort, tiny_plugins, saliency_weight=3.0)
+    batch = drawn.load(torch.arange(4), 0)
+    values = drawn.step(batch, 0.0)
+    assert 0 < values["aks"] < 1
+    expected = plain.step(batch, 0.0)["loss"] + 3 * (1 - values["aks"])
+    torch.testing.assert_close(values["loss"], expected)
+    nowhere = batch._replace(masks=torch.zeros_like(batch.masks))
+    torch.testing.assert_close(drawn.step(nowhere, 0.0)["loss"], plain.step(batch, 0.0)["loss"])
+
+
+def test_training_with_a_saliency_term_raises_aks(small_cohort: Path, tiny_plugins) -> None:
+    found = {}
+    for weight in (0.01, 10.0):
+        made = task(Cohort.open(small_cohort), tiny_plugins, saliency_weight=weight)
+        optimiser = made.optimisers(RECIPE)["loss"]
+        batch = made.load(torch.arange(8), 0)
+        for _ in range(40):
+            optimiser.zero_grad()
+            values = made.step(batch, 0.0)
+            values["loss"].backward()
+            optimiser.step()
+        found[weight] = float(values["aks"].detach())
+    assert found[10.0] > found[0.01] + 0.1
+
+
+def test_a_saliency_term_needs_masks(make_cohort, tiny_plugins) -> None:
+    with pytest.raises(CmrbiasError, match="has no heart masks, which --saliency-weight needs"):
+        task(make_cohort("ABAB", masks=False), tiny_plugins, saliency_weight=1.0)
 
 
 def test_coarse_maps_are_warned_of(make_cohort, tiny_plugins) -> None:
