@@ -11,10 +11,13 @@
 //         between cell centres: 3/4 of the nearer row (column) and 1/4 of the next one, which at the
 //         border is the nearer one itself.
 //
+// A background is made in the donor's own frame and moved afterwards, by whole pixels (hearts.h).
+//
 // Unknown pixels are never read into arithmetic, so a NaN among them goes nowhere. For a given mask the
 // result is linear in the known pixels; the gradient is the transposed map, its steps in reverse.
 #pragma once
 
+#include "hearts.h"
 #include "kernels.h"
 #include "math.h"
 
@@ -178,13 +181,9 @@ CMRBIAS_BOTH void store_gradient(T& result, Fill fill, bool heart, T own, Real<T
   }
 }
 
-// Where a plane of case `number` and its mask begin.
+// Where a plane of case `number` begins.
 CMRBIAS_BOTH std::int64_t plane_at(const Swap& swap, std::int64_t number, std::int64_t frame) {
   return (number * swap.frames + frame) * swap.height * swap.width;
-}
-CMRBIAS_BOTH const std::uint8_t* heart_at(const Swap& swap, std::int64_t number, std::int64_t frame) {
-  const std::int64_t own = swap.mask_frames == 1 ? 0 : frame;
-  return swap.masks + (number * swap.mask_frames + own) * swap.height * swap.width;
 }
 
 }  // namespace cmrbias

@@ -6,6 +6,15 @@ the extension, or its CUDA half, was not built. A new operator is one more file 
 """
 
 from cmrbias.ops.extension import _C
-from cmrbias.ops.swap import Fill, background_residual, background_swap, background_swap_reference
+from cmrbias.ops.hearts import (
+    Align,
+    background_residual,
+    background_residual_reference,
+    centroid_shifts,
+)
+from cmrbias.ops.swap import Fill, background_swap, background_swap_reference
 
-__all__ = ["_C", "Fill", "background_residual", "background_swap", "background_swap_reference"]
+__all__ = [
+    "_C", "Align", "Fill", "background_residual", "background_residual_reference", "background_swap",
+    "background_swap_reference", "centroid_shifts",
+]  # fmt: skip
