@@ -81,12 +81,13 @@ void select(T* result, const T* own, const T* outside, const std::uint8_t* heart
   }
 }
 
-// Asks for the recipient's pixels that select() will read: short pieces, which the processor does not foresee.
+// Asks for the recipient's pixels that select() will read: pieces too short for the processor to foresee.
 template <class T>
 void prefetch(const T* own, const std::uint8_t* heart, int width) {
   for (int start = 0; start < width; start += BLOCK) {
-    if (!any(heart + start, std::min(BLOCK, width - start))) continue;
-    for (int x = start; x < start + BLOCK; x += 64 / sizeof(T)) __builtin_prefetch(own + x);
+    const int end = std::min(start + BLOCK, width);
+    if (!any(heart + start, end - start)) continue;
+    for (int x = start; x < end; x += 64 / sizeof(T)) __builtin_prefetch(own + x);
   }
 }
 
