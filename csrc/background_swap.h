@@ -101,21 +101,31 @@ struct Scratch {
 };
 
 // Down: the mean of a coarse cell's known children, added in row-major order.
-template <class Fine, class R>
-CMRBIAS_BOTH void average(const Fine& fine, const Level<R>& coarse, int y, int x) {
+template <class R>
+struct Mean {
   R sum = 0;
   int count = 0;
+  template <class Fine>
+  CMRBIAS_BOTH void add(const Fine& fine, int i) {
+    const R value = fine.value(i);
+    const bool known = fine.known(i);
+    sum += known ? value : R(0);
+    count += known;
+  }
+  CMRBIAS_BOTH void write(const Level<R>& coarse, int cell) const {
+    coarse.values[cell] = count ? sum / static_cast<R>(count) : R(0);
+    coarse.counts[cell] = static_cast<std::uint8_t>(count);
+  }
+};
+template <class Fine, class R>
+CMRBIAS_BOTH void average(const Fine& fine, const Level<R>& coarse, int y, int x) {
+  Mean<R> mean;
   for (int row = 2 * y; row < 2 * y + 2 && row < fine.height; ++row) {
     for (int column = 2 * x; column < 2 * x + 2 && column < fine.width; ++column) {
-      const int i = row * fine.width + column;
-      const bool known = fine.known(i);
-      sum += known ? fine.value(i) : R(0);
-      count += known;
+      mean.add(fine, row * fine.width + column);
     }
   }
-  const int cell = y * coarse.width + x;
-  coarse.values[cell] = count ? sum / static_cast<R>(count) : R(0);
-  coarse.counts[cell] = static_cast<std::uint8_t>(count);
+  mean.write(coarse, y * coarse.width + x);
 }
 
 // The coarse row or column next to `fine`'s own, on the side where it lies; inside [0, length).

@@ -76,6 +76,12 @@ PYBIND11_MODULE(_C, m) {
       "heart_residual_cpu",
       [](const Hearts& hearts, Address pixels) { cpu::heart_residual(hearts, pointer<std::int64_t>(pixels)); },
       py::arg("hearts"), py::arg("output"), ReleaseGil());
+  m.def(
+      "stream_copy_cpu",
+      [](Address to, Address from, std::size_t bytes) {
+        cpu::stream_copy(pointer<void>(to), pointer<const void>(from), bytes);
+      },
+      py::arg("to"), py::arg("source"), py::arg("bytes"), ReleaseGil());
 
 #ifdef CMRBIAS_CUDA
   m.attr("has_cuda") = true;

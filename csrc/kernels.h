@@ -47,6 +47,8 @@ void background_swap_backward(const Swap& swap);
 void heart_sums(const Hearts& hearts, std::int64_t* sums);
 // Writes (cases, mask_frames): pixels of the moved donor's heart that lie outside the recipient's.
 void heart_residual(const Hearts& hearts, std::int64_t* pixels);
+// Copies with streaming stores, to measure the memory's bandwidth.
+void stream_copy(void* to, const void* from, std::size_t bytes);
 }  // namespace cpu
 
 // `scratch` holds background_swap_scratch() bytes for each of cases * frames planes, on the device.
