@@ -33,9 +33,28 @@ class Swap:
     @property
     def scratch_bytes(self) -> int: ...
 
+class BootstrapAuc:
+    def __init__(
+        self,
+        *,
+        resamples: int,
+        seed: int,
+        cases: int,
+        classes: int,
+        patients: int,
+        strata: int,
+        sizes: int,
+        patient: int,
+        scores: int,
+        positive: int,
+        order: int,
+        aucs: int,
+    ) -> None: ...
+
 has_cuda: bool
 
 def background_swap_cpu(swap: Swap) -> None: ...
 def background_swap_backward_cpu(swap: Swap) -> None: ...
+def bootstrap_auc_cpu(auc: BootstrapAuc) -> None: ...
 def background_swap_cuda(swap: Swap, scratch: int, stream: int) -> None: ...
 def background_swap_backward_cuda(swap: Swap, scratch: int, stream: int) -> None: ...

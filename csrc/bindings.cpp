@@ -35,6 +35,24 @@ Swap make_swap(Type type, Fill fill, std::int64_t cases, std::int64_t frames, st
           pointer<void>(output)};
 }
 
+BootstrapAuc make_bootstrap_auc(std::int64_t resamples, std::uint64_t seed, std::int64_t cases,
+                                std::int64_t classes, std::int64_t patients, std::int64_t strata,
+                                Address sizes, Address patient, Address scores, Address positive,
+                                Address order, Address aucs) {
+  return {resamples,
+          seed,
+          cases,
+          classes,
+          patients,
+          strata,
+          pointer<const std::int64_t>(sizes),
+          pointer<const std::int64_t>(patient),
+          pointer<const double>(scores),
+          pointer<const std::uint8_t>(positive),
+          pointer<const std::int64_t>(order),
+          pointer<double>(aucs)};
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_C, m) {
@@ -56,6 +74,12 @@ PYBIND11_MODULE(_C, m) {
       .def_property_readonly("scratch_bytes", &background_swap_scratch);
   m.def("background_swap_cpu", &cpu::background_swap, py::arg("swap"), ReleaseGil());
   m.def("background_swap_backward_cpu", &cpu::background_swap_backward, py::arg("swap"), ReleaseGil());
+
+  py::class_<BootstrapAuc>(m, "BootstrapAuc")
+      .def(py::init(&make_bootstrap_auc), py::kw_only(), py::arg("resamples"), py::arg("seed"),
+           py::arg("cases"), py::arg("classes"), py::arg("patients"), py::arg("strata"), py::arg("sizes"),
+           py::arg("patient"), py::arg("scores"), py::arg("positive"), py::arg("order"), py::arg("aucs"));
+  m.def("bootstrap_auc_cpu", &cpu::bootstrap_auc, py::arg("auc"), ReleaseGil());
 
 #ifdef CMRBIAS_CUDA
   m.attr("has_cuda") = true;

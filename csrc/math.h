@@ -55,4 +55,12 @@ CMRBIAS_BOTH void store(bfloat16& to, double x) {
 // pairwise, halving their number: an order that suits vectors and thread blocks alike.
 constexpr int LANES = 256;
 
+// SplitMix64's increment and finaliser (Steele, Lea and Flood 2014): random bits of a counter.
+constexpr std::uint64_t GOLDEN = 0x9E3779B97F4A7C15;
+CMRBIAS_BOTH std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+  return x ^ (x >> 31);
+}
+
 }  // namespace cmrbias

@@ -5,7 +5,18 @@ reference in plain torch (or numpy) beside it: the tests' oracle, and what runs 
 the extension, or its CUDA half, was not built. A new operator is one more file here.
 """
 
+from cmrbias.ops.auc import AUC, BootstrapAUC, bootstrap_auc, bootstrap_auc_reference
 from cmrbias.ops.extension import _C
 from cmrbias.ops.swap import Fill, background_residual, background_swap, background_swap_reference
 
-__all__ = ["_C", "Fill", "background_residual", "background_swap", "background_swap_reference"]
+__all__ = [
+    "AUC",
+    "_C",
+    "BootstrapAUC",
+    "Fill",
+    "background_residual",
+    "background_swap",
+    "background_swap_reference",
+    "bootstrap_auc",
+    "bootstrap_auc_reference",
+]  # fmt: skip
