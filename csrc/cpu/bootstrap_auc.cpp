@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <vector>
 
 #include "../kernels.h"
@@ -105,22 +106,23 @@ CMRBIAS_ROW void draw(std::uint32_t* drawn, std::uint64_t key, std::uint64_t res
 }
 
 // Writes how often each resample of a block holds each patient; column 0 is the sample, every patient once.
+// `drawn` has room for WIDE draws a patient.
 void weigh(const BootstrapAuc& auc, std::int64_t first, std::uint32_t* drawn, Weights* weights) {
   std::fill_n(weights, auc.patients, Weights{});
-  for (int lane = 0; lane < WIDE; ++lane) {
-    const std::int64_t column = first + lane;
-    Weights* stratum = weights;
-    for (std::int64_t number = 0; number < auc.strata; ++number) {
-      const auto n = static_cast<std::uint32_t>(auc.sizes[number]);
-      if (column == 0) {
-        for (std::uint32_t i = 0; i < n; ++i) drawn[i] = i;
-      } else {
-        const std::uint64_t key = mix(auc.seed + GOLDEN * (static_cast<std::uint64_t>(number) + 1));
-        draw(drawn, key, static_cast<std::uint64_t>(column - 1) << 32, n);
-      }
-      for (std::uint32_t i = 0; i < n; ++i) ++stratum[drawn[i]].of[lane];
-      stratum += n;
+  Weights* stratum = weights;
+  for (std::int64_t number = 0; number < auc.strata; ++number) {
+    const auto n = static_cast<std::size_t>(auc.sizes[number]);
+    const std::uint64_t key = mix(auc.seed + GOLDEN * (static_cast<std::uint64_t>(number) + 1));
+    for (int lane = 0; lane < WIDE; ++lane) {
+      const auto resample = static_cast<std::uint64_t>(first + lane - 1) << 32;
+      draw(drawn + lane * n, key, resample, static_cast<std::uint32_t>(n));
     }
+    if (first == 0) std::iota(drawn, drawn + n, 0u);
+    // Resample by resample would often wait for the last addition to the same patient.
+    for (std::size_t i = 0; i < n; ++i) {
+      for (int lane = 0; lane < WIDE; ++lane) ++stratum[drawn[lane * n + i]].of[lane];
+    }
+    stratum += n;
   }
 }
 
@@ -186,13 +188,13 @@ void bootstrap_auc(const BootstrapAuc& auc) {
   const auto threads = static_cast<std::size_t>(omp_get_max_threads());
   const auto patients = static_cast<std::size_t>(auc.patients);
   const std::unique_ptr<Weights[]> weights(new Weights[threads * patients]);
-  const std::unique_ptr<std::uint32_t[]> drawn(new std::uint32_t[threads * patients]);
+  const std::unique_ptr<std::uint32_t[]> drawn(new std::uint32_t[threads * patients * WIDE]);
 #pragma omp parallel if (auc.resamples >= WIDE)
   {
     const std::size_t own = static_cast<std::size_t>(omp_get_thread_num()) * patients;
 #pragma omp for schedule(dynamic)
     for (std::int64_t first = 0; first <= auc.resamples; first += WIDE) {
-      weigh(auc, first, drawn.get() + own, weights.get() + own);
+      weigh(auc, first, drawn.get() + own * WIDE, weights.get() + own);
       block_aucs(auc, rankings, first, weights.get() + own);
     }
   }

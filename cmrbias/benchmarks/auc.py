@@ -1,0 +1,94 @@
+"""``bootstrap_auc`` against a loop over scikit-learn and against vectorised numpy, on the same resamples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cmrbias.benchmarks.timing import Row, milliseconds
+from cmrbias.errors import MissingExtra
+from cmrbias.ops import bootstrap_auc, bootstrap_auc_reference
+from cmrbias.ops.resampling import draw_weights, stratify
+
+__all__ = ["compare", "growth", "sample"]
+
+
+def sample(cases: int, classes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns scores (cases, classes) float32, one SD higher in the case's class, labels and patients."""
+    labels = torch.arange(cases) % classes
+    scores = torch.randn(cases, classes, generator=torch.Generator().manual_seed(0))
+    return scores + torch.eye(classes)[labels], labels, torch.arange(cases)
+
+
+def compare(
+    cases: int = 500, classes: int = 4, resamples: int = 2000, looped: int = 200, repeats: int = 11
+) -> list[Row]:
+    """Returns the median times of micro and macro AUC of all resamples, ours first.
+
+    numpy's way is ``bootstrap_auc_reference``: negatives ranked once, their weights cumulated, a gather at
+    each positive, a chunk of resamples that fits a cache at a time.
+
+    Args:
+        cases: one a patient.
+        classes: 2 or more.
+        resamples: for ours and numpy.
+        looped: resamples that scikit-learn does; its time is scaled up to all of them.
+        repeats: calls of each; scikit-learn's loop runs once.
+
+    Raises:
+        MissingExtra: scikit-learn is not installed.
+        AssertionError: the ways do not agree.
+    """
+    arguments = (*sample(cases, classes), resamples)
+    loop = _sklearn_loop(*arguments[:3], looped)
+    ours, theirs = bootstrap_auc(*arguments), bootstrap_auc_reference(*arguments)
+    for part, other in zip(ours.resampled, theirs.resampled, strict=True):
+        assert torch.equal(part, other), "numpy does not agree"
+    both = np.stack([ours.resampled.micro, ours.resampled.macro], 1)[:looped]
+    np.testing.assert_allclose(both, loop(), rtol=1e-12, err_msg="scikit-learn does not agree")
+
+    calls = {
+        "cmrbias": partial(bootstrap_auc, *arguments),
+        "numpy, vectorised": partial(bootstrap_auc_reference, *arguments),
+    }
+    times = milliseconds(calls, repeats)
+    name = "scikit-learn, loop" + (f" (from {looped})" if looped < resamples else "")
+    times[name] = milliseconds({name: loop}, 1)[name] * resamples / looped
+    return [Row(way, time, time / times["cmrbias"]) for way, time in times.items()]
+
+
+def growth(cases: Sequence[int], classes: int = 4, resamples: int = 2000, repeats: int = 5) -> list[Row]:
+    """Returns our median time for each number of cases; the ratio is to the first of them."""
+    times = []
+    for count in cases:
+        arguments = (*sample(count, classes), resamples)
+        times.append(milliseconds({"": partial(bootstrap_auc, *arguments)}, repeats)[""])
+    return [Row(f"{count} cases", time, time / times[0]) for count, time in zip(cases, times, strict=True)]
+
+
+def _sklearn_loop(
+    scores: Tensor, labels: Tensor, patients: Tensor, resamples: int
+) -> Callable[[], NDArray[np.float64]]:
+    """Returns what computes the micro and macro AUC of each resample, (resamples, 2), with scikit-learn."""
+    try:
+        from sklearn.metrics import roc_auc_score
+    except ModuleNotFoundError:
+        raise MissingExtra("scikit-learn", "test", "the comparison of bootstrap_auc") from None
+    classes = scores.shape[1]
+    strata = stratify(patients.numpy(), labels.numpy(), classes)
+    weights = draw_weights(strata.sizes, 0, resamples, 0)[:, strata.patient]
+    resampled = [np.repeat(np.arange(len(labels)), row) for row in weights]
+    outcomes, values = np.eye(classes)[labels.numpy()], scores.numpy()
+
+    def loop() -> NDArray[np.float64]:
+        return np.array([
+            [roc_auc_score(outcomes[cases], values[cases], average=way) for way in ("micro", "macro")]
+            for cases in resampled
+        ])  # fmt: skip
+
+    return loop
