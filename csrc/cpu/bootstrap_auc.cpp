@@ -30,7 +30,7 @@ struct alignas(64) Weights {
 using Narrow = std::uint32_t __attribute__((vector_size(sizeof(Weights))));
 using Wide = std::uint64_t __attribute__((vector_size(sizeof(Weights))));
 
-// Of each resample: 2 * pairs of a positive and a lower negative + tied pairs; and how many there are of each.
+// Of each resample: 2 * pairs of a positive and a lower negative + tied pairs, and how many there are of both.
 struct Block {
   std::uint64_t pairs[WIDE];
   std::uint32_t negatives[WIDE], positives[WIDE];
