@@ -33,6 +33,69 @@ class Swap:
     @property
     def scratch_bytes(self) -> int: ...
 
+class Gradcam:
+    def __init__(
+        self,
+        *,
+        type: Type,
+        images: int,
+        targets: int,
+        channels: int,
+        cells: int,
+        activations: int,
+        gradients: int,
+        maps: int,
+    ) -> None: ...
+
+class Projection:
+    def __init__(
+        self,
+        *,
+        images: int,
+        height: int,
+        width: int,
+        rows: int,
+        columns: int,
+        masks: int,
+        cells: int,
+        areas: int,
+    ) -> None: ...
+
+class Overlap:
+    def __init__(
+        self,
+        *,
+        type: Type,
+        images: int,
+        targets: int,
+        height: int,
+        width: int,
+        rows: int,
+        columns: int,
+        threshold: float,
+        maps: int,
+        masks: int,
+        cells: int,
+        areas: int,
+        sums: int,
+        counts: int,
+        of_mask: int,
+    ) -> None: ...
+
+class Extremes:
+    def __init__(
+        self,
+        *,
+        type: Type,
+        images: int,
+        height: int,
+        width: int,
+        rows: int,
+        columns: int,
+        maps: int,
+        pixels: int,
+    ) -> None: ...
+
 class BootstrapAuc:
     def __init__(
         self,
@@ -55,6 +118,11 @@ has_cuda: bool
 
 def background_swap_cpu(swap: Swap) -> None: ...
 def background_swap_backward_cpu(swap: Swap) -> None: ...
-def bootstrap_auc_cpu(auc: BootstrapAuc) -> None: ...
 def background_swap_cuda(swap: Swap, scratch: int, stream: int) -> None: ...
 def background_swap_backward_cuda(swap: Swap, scratch: int, stream: int) -> None: ...
+def bootstrap_auc_cpu(auc: BootstrapAuc) -> None: ...
+def gradcam_cpu(gradcam: Gradcam) -> None: ...
+def project_masks_cpu(projection: Projection) -> None: ...
+def overlap_cpu(overlap: Overlap) -> None: ...
+def gradcam_overlap_cpu(gradcam: Gradcam, overlap: Overlap) -> None: ...
+def extreme_pixels_cpu(extremes: Extremes) -> None: ...

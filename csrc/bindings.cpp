@@ -35,6 +35,56 @@ Swap make_swap(Type type, Fill fill, std::int64_t cases, std::int64_t frames, st
           pointer<void>(output)};
 }
 
+Gradcam make_gradcam(Type type, std::int64_t images, int targets, int channels, int cells,
+                     Address activations, Address gradients, Address maps) {
+  return {type,
+          images,
+          targets,
+          channels,
+          cells,
+          pointer<const void>(activations),
+          pointer<const void>(gradients),
+          pointer<void>(maps)};
+}
+
+Projection make_projection(std::int64_t images, int height, int width, int rows, int columns, Address masks,
+                           Address cells, Address areas) {
+  return {images,
+          height,
+          width,
+          rows,
+          columns,
+          pointer<const std::uint8_t>(masks),
+          pointer<double>(cells),
+          pointer<std::int64_t>(areas)};
+}
+
+Overlap make_overlap(Type type, std::int64_t images, int targets, int height, int width, int rows,
+                     int columns, double threshold, Address maps, Address masks, Address cells, Address areas,
+                     Address sums, Address counts, Address of_mask) {
+  return {type,
+          images,
+          targets,
+          height,
+          width,
+          rows,
+          columns,
+          threshold,
+          pointer<const void>(maps),
+          pointer<const std::uint8_t>(masks),
+          pointer<const double>(cells),
+          pointer<const std::int64_t>(areas),
+          pointer<double>(sums),
+          pointer<std::int64_t>(counts),
+          pointer<double>(of_mask)};
+}
+
+Extremes make_extremes(Type type, std::int64_t images, int height, int width, int rows, int columns,
+                       Address maps, Address pixels) {
+  return {type,    images, height, width, rows, columns, pointer<const void>(maps),
+          pointer<std::int64_t>(pixels)};
+}
+
 BootstrapAuc make_bootstrap_auc(std::int64_t resamples, std::uint64_t seed, std::int64_t cases,
                                 std::int64_t classes, std::int64_t patients, std::int64_t strata,
                                 Address sizes, Address patient, Address scores, Address positive,
@@ -74,6 +124,27 @@ PYBIND11_MODULE(_C, m) {
       .def_property_readonly("scratch_bytes", &background_swap_scratch);
   m.def("background_swap_cpu", &cpu::background_swap, py::arg("swap"), ReleaseGil());
   m.def("background_swap_backward_cpu", &cpu::background_swap_backward, py::arg("swap"), ReleaseGil());
+
+  py::class_<Gradcam>(m, "Gradcam")
+      .def(py::init(&make_gradcam), py::kw_only(), py::arg("type"), py::arg("images"), py::arg("targets"),
+           py::arg("channels"), py::arg("cells"), py::arg("activations"), py::arg("gradients"),
+           py::arg("maps"));
+  py::class_<Projection>(m, "Projection")
+      .def(py::init(&make_projection), py::kw_only(), py::arg("images"), py::arg("height"), py::arg("width"),
+           py::arg("rows"), py::arg("columns"), py::arg("masks"), py::arg("cells"), py::arg("areas"));
+  py::class_<Overlap>(m, "Overlap")
+      .def(py::init(&make_overlap), py::kw_only(), py::arg("type"), py::arg("images"), py::arg("targets"),
+           py::arg("height"), py::arg("width"), py::arg("rows"), py::arg("columns"), py::arg("threshold"),
+           py::arg("maps"), py::arg("masks"), py::arg("cells"), py::arg("areas"), py::arg("sums"),
+           py::arg("counts"), py::arg("of_mask"));
+  py::class_<Extremes>(m, "Extremes")
+      .def(py::init(&make_extremes), py::kw_only(), py::arg("type"), py::arg("images"), py::arg("height"),
+           py::arg("width"), py::arg("rows"), py::arg("columns"), py::arg("maps"), py::arg("pixels"));
+  m.def("gradcam_cpu", &cpu::gradcam, py::arg("gradcam"), ReleaseGil());
+  m.def("project_masks_cpu", &cpu::project_masks, py::arg("projection"), ReleaseGil());
+  m.def("overlap_cpu", &cpu::overlap, py::arg("overlap"), ReleaseGil());
+  m.def("gradcam_overlap_cpu", &cpu::gradcam_overlap, py::arg("gradcam"), py::arg("overlap"), ReleaseGil());
+  m.def("extreme_pixels_cpu", &cpu::extreme_pixels, py::arg("extremes"), ReleaseGil());
 
   py::class_<BootstrapAuc>(m, "BootstrapAuc")
       .def(py::init(&make_bootstrap_auc), py::kw_only(), py::arg("resamples"), py::arg("seed"),

@@ -13,7 +13,7 @@ from torch import Tensor
 from cmrbias.benchmarks.timing import Row, milliseconds
 from cmrbias.errors import MissingExtra
 from cmrbias.ops import bootstrap_auc, bootstrap_auc_reference
-from cmrbias.ops.resampling import draw_weights, stratify
+from cmrbias.resampling import PatientDraws, patient_strata
 
 __all__ = ["compare", "growth", "sample"]
 
@@ -80,9 +80,8 @@ def _sklearn_loop(
     except ModuleNotFoundError:
         raise MissingExtra("scikit-learn", "test", "the comparison of bootstrap_auc") from None
     classes = scores.shape[1]
-    strata = stratify(patients.numpy(), labels.numpy(), classes)
-    weights = draw_weights(strata.sizes, 0, resamples, 0)[:, strata.patient]
-    resampled = [np.repeat(np.arange(len(labels)), row) for row in weights]
+    strata = patient_strata(labels.numpy(), patients.numpy(), classes)
+    resampled = PatientDraws(strata, resamples).indices(0, resamples)  # one case a patient
     outcomes, values = np.eye(classes)[labels.numpy()], scores.numpy()
 
     def loop() -> NDArray[np.float64]:

@@ -7,16 +7,14 @@ the extension, or its CUDA half, was not built. A new operator is one more file 
 
 from cmrbias.ops.auc import AUC, BootstrapAUC, bootstrap_auc, bootstrap_auc_reference
 from cmrbias.ops.extension import _C
+from cmrbias.ops.gradcam import gradcam, gradcam_reference
+from cmrbias.ops.overlap import Overlap, gradcam_overlap, overlap, overlap_reference
+from cmrbias.ops.projection import Projection, project_masks, project_masks_reference
 from cmrbias.ops.swap import Fill, background_residual, background_swap, background_swap_reference
 
 __all__ = [
-    "AUC",
-    "_C",
-    "BootstrapAUC",
-    "Fill",
-    "background_residual",
-    "background_swap",
-    "background_swap_reference",
-    "bootstrap_auc",
-    "bootstrap_auc_reference",
+    "AUC", "_C", "BootstrapAUC", "Fill", "Overlap", "Projection", "background_residual",
+    "background_swap", "background_swap_reference", "bootstrap_auc", "bootstrap_auc_reference",
+    "gradcam", "gradcam_overlap", "gradcam_reference", "overlap", "overlap_reference", "project_masks",
+    "project_masks_reference",
 ]  # fmt: skip

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from cmrbias.errors import CmrbiasError
 from cmrbias.ops.extension import _C, check_floats, has_kernel, library, wrong
-from cmrbias.ops.resampling import Integers, Strata, draw_weights, stratify
+from cmrbias.resampling import PatientDraws, patient_strata
 
 Doubles = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
-_CHUNK = 2**18  # weights of scores that the reference holds at a time: what a cache holds
+_CHUNK = 2**18  # weights of scores that the reference looks at together: what a cache holds
 
 
 class AUC(NamedTuple):
@@ -41,8 +42,8 @@ def bootstrap_auc(
 
     Each resample draws as many patients as there are, with replacement, within strata: those of each class
     alone, and those of several classes. Patients of a multi-label target form one stratum. Draws are a
-    function of seed, strata and patient codes (see ``cmrbias.ops.resampling``), not of scores or the order
-    of cases: two models on the same patients are resampled alike, and their difference is paired.
+    function of seed, strata and patient codes (see ``PatientDraws``), not of scores or the order of cases:
+    two models on the same patients are resampled alike, and their difference is paired.
 
     An AUC is (2 * pairs in order + tied pairs) / (2 * pairs), counted in integers, and one division: the
     same bits for any number of threads, and those of ``bootstrap_auc_reference``. Not differentiable.
@@ -114,7 +115,8 @@ class _Sample(NamedTuple):
 
     scores: Doubles  # (N, K)
     positive: NDArray[np.bool_]  # (N, K): has the case the class?
-    strata: Strata
+    patient: Integers  # (N,), numbered from 0 in ascending order of codes
+    strata: Integers  # (patients,)
 
 
 def _sample(scores: Tensor, labels: Tensor, patients: Tensor) -> _Sample:
@@ -122,17 +124,16 @@ def _sample(scores: Tensor, labels: Tensor, patients: Tensor) -> _Sample:
     values, classes, codes = scores.double().numpy(), labels.numpy(), patients.numpy()
     for row, column in np.argwhere(np.isnan(values))[:1]:
         raise CmrbiasError(f"scores[{row}, {column}]: expected a number, got nan")
-    if classes.ndim == 1:
-        count = max(values.shape[1], 2)
-        positive = _one_hot(classes, count)[:, -values.shape[1] :]
-        strata = stratify(codes, classes, count)
-    else:
-        positive, strata = _multi_label(classes), stratify(codes)
-    most = int(np.bincount(strata.patient).max())
-    if strata.patients * most * values.shape[1] >= 2**31:
+    count = max(values.shape[1], 2)
+    positive = _multi_label(classes) if classes.ndim == 2 else _one_hot(classes, count)
+    positive = positive[:, -values.shape[1] :]  # of one column, it is class 1
+    patient = np.unique(codes, return_inverse=True)[1]
+    sizes = np.bincount(patient)
+    if len(sizes) * int(sizes.max()) * values.shape[1] >= 2**31:
         expected = "patients * most cases of one * classes below 2**31"
-        raise wrong("patients", expected, f"{strata.patients} * {most} * {values.shape[1]}")
-    return _Sample(np.ascontiguousarray(values), np.ascontiguousarray(positive), strata)
+        raise wrong("patients", expected, f"{len(sizes)} * {sizes.max()} * {values.shape[1]}")
+    strata = patient_strata(classes, patient, count)
+    return _Sample(np.ascontiguousarray(values), np.ascontiguousarray(positive), patient, strata)
 
 
 def _one_hot(classes: Integers, count: int) -> NDArray[np.bool_]:
@@ -161,20 +162,18 @@ def _multi_label(labels: NDArray[np.uint8 | np.bool_]) -> NDArray[np.bool_]:
 def _reference(sample: _Sample, resamples: int, seed: int) -> Tensor:
     """Returns the (K + 2, 1 + B) AUCs, a chunk of resamples at a time."""
     step = max(1, _CHUNK // sample.scores.size)
-    chunks = [_aucs(sample, np.ones((1, sample.strata.patients), np.int64))]
-    for first in range(0, resamples, step):
-        last = min(first + step, resamples)
-        chunks.append(_aucs(sample, draw_weights(sample.strata.sizes, first, last, seed)))
+    chunks = [_aucs(sample, np.ones((1, len(sample.strata)), np.int64))]
+    for weights in PatientDraws(sample.strata, resamples, seed).weights():
+        chunks += [_aucs(sample, weights[first : first + step]) for first in range(0, len(weights), step)]
     return torch.from_numpy(np.concatenate(chunks, axis=1))
 
 
 def _aucs(sample: _Sample, weights: Integers) -> Doubles:
     """Returns the (K + 2, B) AUCs of samples that hold patients as often as (B, patients) weights say."""
-    scores, positive, strata = sample
+    scores, positive, patient, _ = sample
     classes = scores.shape[1]
-    rows = [_auc(scores[:, k], positive[:, k], strata.patient, weights) for k in range(classes)]
-    patient = np.repeat(strata.patient, classes)
-    micro = _auc(scores.ravel(), positive.ravel(), patient, weights)
+    rows = [_auc(scores[:, k], positive[:, k], patient, weights) for k in range(classes)]
+    micro = _auc(scores.ravel(), positive.ravel(), np.repeat(patient, classes), weights)
     return np.stack([*rows, micro, sum(rows) / classes])
 
 
@@ -199,19 +198,23 @@ def _operator(scores: Tensor, labels: Tensor, patients: Tensor, resamples: int, 
     sample = _sample(scores, labels, patients)
     if not has_kernel(scores.device):
         return _reference(sample, resamples, seed)
-    (cases, classes), strata = sample.scores.shape, sample.strata
-    aucs = scores.new_empty((classes + 2, 1 + resamples), dtype=torch.float64)
+    cases, classes = sample.scores.shape
     order = torch.from_numpy(sample.scores).flatten().argsort()  # numpy takes twice as long
+    sizes = np.bincount(sample.strata)
+    place = np.empty_like(sample.strata)  # the kernel's patients are numbered stratum by stratum
+    place[np.argsort(sample.strata, kind="stable")] = np.arange(len(place))
+    patient = place[sample.patient]
+    aucs = scores.new_empty((classes + 2, 1 + resamples), dtype=torch.float64)
     _C.bootstrap_auc_cpu(
         _C.BootstrapAuc(
             resamples=resamples,
             seed=seed,
             cases=cases,
             classes=classes,
-            patients=strata.patients,
-            strata=len(strata.sizes),
-            sizes=strata.sizes.ctypes.data,
-            patient=strata.patient.ctypes.data,
+            patients=len(place),
+            strata=len(sizes),
+            sizes=sizes.ctypes.data,
+            patient=patient.ctypes.data,
             scores=sample.scores.ctypes.data,
             positive=sample.positive.ctypes.data,
             order=order.data_ptr(),

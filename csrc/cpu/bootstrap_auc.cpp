@@ -14,26 +14,27 @@
 #include "../kernels.h"
 #include "../math.h"
 #include "rows.h"
+#include "vectors.h"
 
 namespace cmrbias::cpu {
 namespace {
 
-constexpr int WIDE = 16;  // resamples a block
+constexpr int BLOCK = 16;  // resamples a block
 
 // How often each resample of a block holds a patient.
 struct alignas(64) Weights {
-  std::uint32_t of[WIDE];
+  std::uint32_t of[BLOCK];
 };
 
-// Numbers of a block in one register (plain arrays are not kept there: 1.5 x slower), loaded by memcpy:
-// what alignment the compiler gives these types differs from one instruction set to the next.
-using Narrow = std::uint32_t __attribute__((vector_size(sizeof(Weights))));
-using Wide = std::uint64_t __attribute__((vector_size(sizeof(Weights))));
+// Numbers of a block in one register. Plain arrays are not kept there: 1.5 x slower.
+using Narrow = Vector<std::uint32_t, BLOCK>;
+using Wide = Vector<std::uint64_t, BLOCK / 2>;
 
-// Of each resample: 2 * pairs of a positive and a lower negative + tied pairs, and how many there are of both.
-struct Block {
-  std::uint64_t pairs[WIDE];
-  std::uint32_t negatives[WIDE], positives[WIDE];
+// Of each resample: 2 * pairs of a positive and a lower negative + tied pairs, and how many there are of
+// both.
+struct Tally {
+  std::uint64_t pairs[BLOCK];
+  std::uint32_t negatives[BLOCK], positives[BLOCK];
 };
 
 struct Score {
@@ -106,52 +107,46 @@ CMRBIAS_ROW void draw(std::uint32_t* drawn, std::uint64_t key, std::uint64_t res
 }
 
 // Writes how often each resample of a block holds each patient; column 0 is the sample, every patient once.
-// `drawn` has room for WIDE draws a patient.
+// `drawn` has room for BLOCK draws a patient.
 void weigh(const BootstrapAuc& auc, std::int64_t first, std::uint32_t* drawn, Weights* weights) {
   std::fill_n(weights, auc.patients, Weights{});
   Weights* stratum = weights;
   for (std::int64_t number = 0; number < auc.strata; ++number) {
     const auto n = static_cast<std::size_t>(auc.sizes[number]);
     const std::uint64_t key = mix(auc.seed + GOLDEN * (static_cast<std::uint64_t>(number) + 1));
-    for (int lane = 0; lane < WIDE; ++lane) {
+    for (int lane = 0; lane < BLOCK; ++lane) {
       const auto resample = static_cast<std::uint64_t>(first + lane - 1) << 32;
       draw(drawn + lane * n, key, resample, static_cast<std::uint32_t>(n));
     }
     if (first == 0) std::iota(drawn, drawn + n, 0u);
     // Resample by resample would often wait for the last addition to the same patient.
     for (std::size_t i = 0; i < n; ++i) {
-      for (int lane = 0; lane < WIDE; ++lane) ++stratum[drawn[lane * n + i]].of[lane];
+      for (int lane = 0; lane < BLOCK; ++lane) ++stratum[drawn[lane * n + i]].of[lane];
     }
     stratum += n;
   }
 }
 
-inline void add(Narrow& sum, const Weights& weights) {
-  Narrow row;
-  std::memcpy(&row, weights.of, sizeof row);
-  sum += row;
-}
-
 // Counts the pairs of one ranking.
-CMRBIAS_ROW void count(Block& block, const Ranking& ranking, const Weights* weights) {
+CMRBIAS_ROW void count(Tally& tally, const Ranking& ranking, const Weights* weights) {
   const std::uint32_t* patients = ranking.patients.data();
   Wide even{}, odd{};  // of pairs: a register multiplies every second 32-bit number
   Narrow negatives{}, positives{};
   std::uint32_t at = 0;
   for (const Stretch& stretch : ranking.stretches) {
     Narrow tied{}, above{};
-    for (; at < stretch.below; ++at) add(negatives, weights[patients[at]]);
-    for (; at < stretch.tied; ++at) add(tied, weights[patients[at]]);
-    for (; at < stretch.positives; ++at) add(above, weights[patients[at]]);
+    for (; at < stretch.below; ++at) negatives += load_vector<Narrow>(weights[patients[at]].of);
+    for (; at < stretch.tied; ++at) tied += load_vector<Narrow>(weights[patients[at]].of);
+    for (; at < stretch.positives; ++at) above += load_vector<Narrow>(weights[patients[at]].of);
     const Wide over = reinterpret_cast<Wide>(2 * negatives + tied), from = reinterpret_cast<Wide>(above);
     even += (from & 0xFFFFFFFF) * (over & 0xFFFFFFFF);
     odd += (from >> 32) * (over >> 32);
     negatives += tied;
     positives += above;
   }
-  for (int i = 0; i < WIDE; ++i) block.pairs[i] = i % 2 ? odd[i / 2] : even[i / 2];
-  std::memcpy(block.negatives, &negatives, sizeof negatives);
-  std::memcpy(block.positives, &positives, sizeof positives);
+  for (int i = 0; i < BLOCK; ++i) tally.pairs[i] = i % 2 ? odd[i / 2] : even[i / 2];
+  std::memcpy(tally.negatives, &negatives, sizeof negatives);
+  std::memcpy(tally.positives, &positives, sizeof positives);
 }
 
 // Returns the AUC, NaN without both outcomes: integers throughout, and one division.
@@ -164,14 +159,14 @@ double ratio(std::uint64_t pairs, std::uint64_t negatives, std::uint64_t positiv
 // Writes a block's columns of all AUCs.
 void block_aucs(const BootstrapAuc& auc, const std::vector<Ranking>& rankings, std::int64_t first,
                 const Weights* weights) {
-  const std::int64_t columns = auc.resamples + 1, end = std::min(first + WIDE, columns);
+  const std::int64_t columns = auc.resamples + 1, end = std::min(first + BLOCK, columns);
   for (std::size_t row = 0; row < rankings.size(); ++row) {
-    Block block;
-    count(block, rankings[row], weights);
+    Tally tally;
+    count(tally, rankings[row], weights);
     double* aucs = auc.aucs + static_cast<std::int64_t>(row) * columns;
     for (std::int64_t column = first; column < end; ++column) {
       const auto lane = column - first;
-      aucs[column] = ratio(block.pairs[lane], block.negatives[lane], block.positives[lane]);
+      aucs[column] = ratio(tally.pairs[lane], tally.negatives[lane], tally.positives[lane]);
     }
   }
   for (std::int64_t column = first; column < end; ++column) {
@@ -188,13 +183,13 @@ void bootstrap_auc(const BootstrapAuc& auc) {
   const auto threads = static_cast<std::size_t>(omp_get_max_threads());
   const auto patients = static_cast<std::size_t>(auc.patients);
   const std::unique_ptr<Weights[]> weights(new Weights[threads * patients]);
-  const std::unique_ptr<std::uint32_t[]> drawn(new std::uint32_t[threads * patients * WIDE]);
-#pragma omp parallel if (auc.resamples >= WIDE)
+  const std::unique_ptr<std::uint32_t[]> drawn(new std::uint32_t[threads * patients * BLOCK]);
+#pragma omp parallel if (auc.resamples >= BLOCK)
   {
     const std::size_t own = static_cast<std::size_t>(omp_get_thread_num()) * patients;
 #pragma omp for schedule(dynamic)
-    for (std::int64_t first = 0; first <= auc.resamples; first += WIDE) {
-      weigh(auc, first, drawn.get() + own * WIDE, weights.get() + own);
+    for (std::int64_t first = 0; first <= auc.resamples; first += BLOCK) {
+      weigh(auc, first, drawn.get() + own * BLOCK, weights.get() + own);
       block_aucs(auc, rankings, first, weights.get() + own);
     }
   }

@@ -14,7 +14,6 @@ from sklearn.metrics import roc_auc_score
 
 from cmrbias import ops
 from cmrbias.errors import CmrbiasError
-from cmrbias.ops.resampling import draw_weights, stratify
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
@@ -153,33 +152,6 @@ def auc_in_fractions(scores, outcomes):
     pairs = [(p > n) * 2 + (p == n) for p, y in zip(scores, outcomes, strict=True) if y
              for n, z in zip(scores, outcomes, strict=True) if not z]  # fmt: skip
     return Fraction(sum(pairs), 2 * len(pairs)) if pairs else None
-
-
-def test_the_generator_is_splitmix64():
-    # the first outputs of the published generator from seed 1234567
-    state, expected = 1234567, [6457827717110365317, 3203168211198807973, 9817491932198370423]
-    assert [mix((state + GOLDEN * i) & MASK) for i in (1, 2, 3)] == expected
-
-
-@pytest.mark.parametrize("seed", [0, 7, 2**63 - 1])
-def test_draws_are_those_of_whole_numbers(seed):
-    sizes = [5, 0, 9, 1]
-    members = np.split(np.arange(15), np.cumsum(sizes)[:-1])
-    weights = draw_weights(np.array(sizes), 3, 20, seed)
-    for row, resample in zip(weights, range(3, 20), strict=True):
-        expected = np.bincount(drawn_patients([m.tolist() for m in members], resample, seed), minlength=15)
-        assert row.tolist() == expected.tolist()
-
-
-def test_strata_are_the_classes_and_those_of_several():
-    patients = np.array([7, -3, 7, 9, 4, 4, 2])
-    classes = np.array([0, 1, 2, 0, 1, 1, 0])
-    patient, sizes = stratify(patients, classes, 3)
-    assert sizes.tolist() == [2, 2, 0, 1]  # 2 and 9; -3 and 4; none; 7
-    assert patient.tolist() == [4, 2, 4, 1, 3, 3, 0]
-    patient, sizes = stratify(patients)
-    assert sizes.tolist() == [5]
-    assert patient.tolist() == [3, 0, 3, 4, 2, 2, 1]
 
 
 @both_ways
@@ -350,16 +322,12 @@ def test_scores_that_ask_for_a_gradient_get_none():
     assert not ops.bootstrap_auc(scores.requires_grad_(), labels, patients, 5).sample.micro.requires_grad
 
 
-def test_same_bits_for_any_number_of_threads():
+def test_same_bits_for_any_number_of_threads(set_threads):
     arguments = (*sample(n=200, k=4, patients=60, levels=50), 333, 5)
-    before = torch.get_num_threads()
     results = []
-    try:
-        for threads in (1, 2, 3, 8):
-            torch.set_num_threads(threads)
-            results.append(flat(ops.bootstrap_auc(*arguments)))
-    finally:
-        torch.set_num_threads(before)
+    for threads in (1, 2, 3, 8):
+        set_threads(threads)
+        results.append(flat(ops.bootstrap_auc(*arguments)))
     assert all(torch.equal(result, results[0]) for result in results)
 
 
