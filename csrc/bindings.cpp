@@ -92,6 +92,24 @@ Extremes make_extremes(Type type, std::int64_t images, int height, int width, in
           pointer<std::int64_t>(pixels)};
 }
 
+BootstrapAuc make_bootstrap_auc(std::int64_t resamples, std::uint64_t seed, std::int64_t cases,
+                                std::int64_t classes, std::int64_t patients, std::int64_t strata,
+                                Address sizes, Address patient, Address scores, Address positive,
+                                Address order, Address aucs) {
+  return {resamples,
+          seed,
+          cases,
+          classes,
+          patients,
+          strata,
+          pointer<const std::int64_t>(sizes),
+          pointer<const std::int64_t>(patient),
+          pointer<const double>(scores),
+          pointer<const std::uint8_t>(positive),
+          pointer<const std::int64_t>(order),
+          pointer<double>(aucs)};
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_C, m) {
@@ -153,6 +171,12 @@ PYBIND11_MODULE(_C, m) {
   m.def("overlap_cpu", &cpu::overlap, py::arg("overlap"), ReleaseGil());
   m.def("gradcam_overlap_cpu", &cpu::gradcam_overlap, py::arg("gradcam"), py::arg("overlap"), ReleaseGil());
   m.def("extreme_pixels_cpu", &cpu::extreme_pixels, py::arg("extremes"), ReleaseGil());
+
+  py::class_<BootstrapAuc>(m, "BootstrapAuc")
+      .def(py::init(&make_bootstrap_auc), py::kw_only(), py::arg("resamples"), py::arg("seed"),
+           py::arg("cases"), py::arg("classes"), py::arg("patients"), py::arg("strata"), py::arg("sizes"),
+           py::arg("patient"), py::arg("scores"), py::arg("positive"), py::arg("order"), py::arg("aucs"));
+  m.def("bootstrap_auc_cpu", &cpu::bootstrap_auc, py::arg("auc"), ReleaseGil());
 
 #ifdef CMRBIAS_CUDA
   m.attr("has_cuda") = true;

@@ -39,6 +39,18 @@ def swap(cases: int, device: str, repeats: int, threads: int | None) -> None:
     _print(report(cases, repeats=repeats, threads=threads, device=device))
 
 
+@command.command()
+@click.option("--cases", type=click.IntRange(20), default=500, help="Cases, one a patient.")
+@click.option("--resamples", type=click.IntRange(1), default=2000, help="Bootstrap resamples.")
+@_REPEATS
+@_THREADS
+def auc(cases: int, resamples: int, repeats: int, threads: int | None) -> None:
+    """Bootstrap of micro and macro AUC, beside scikit-learn (extra test) and vectorised numpy."""
+    from cmrbias.benchmarks.auc import report
+
+    _print(report(cases, resamples=resamples, repeats=repeats, threads=threads))
+
+
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
         click.echo(line)
