@@ -37,24 +37,28 @@ def stream_cases(
     cases: Cases,
     mode: InputMode,
     size: int,
-    batch: int = BATCH,
+    rows: np.ndarray | None = None,
     donors: np.ndarray | None = None,
     masks: bool = False,
+    batch: int = BATCH,
 ) -> Iterator[ShownCases]:
-    """Yields all cases in their order, unaugmented, in the input mode.
+    """Yields cases in their order, unaugmented, in the input mode.
 
     Args:
-        cases: what is shown; for a mode that needs masks, complete ones (see ``shown_rows``).
-        mode: what of them; a ``background-box`` with its side.
+        cases: the table that rows and donors are numbers of.
+        mode: what of them is shown; a ``background-box`` with its side.
         size: side of the network's images in pixels: ``classifier.image_size``.
-        batch: cases a batch.
-        donors: (N,) row numbers of ``cases``, for the modes that draw some.
+        rows: (n,) int64, which are shown, all by default; for a mode that needs masks those with complete
+            ones (see ``shown_rows``).
+        donors: (n,) int64 rows, one for each of ``rows``, for the modes that draw some.
         masks: whether batches hold masks, whatever the mode.
+        batch: cases a batch.
     """
-    for start in range(0, len(cases), batch):
-        rows = np.arange(start, min(start + batch, len(cases)))
-        images = cases.shown(rows, mode, size, None if donors is None else donors[rows])
-        yield ShownCases(rows, images, _masks(cases, rows, size) if masks else None)
+    chosen = np.arange(len(cases)) if rows is None else rows
+    for start in range(0, len(chosen), batch):
+        part = slice(start, start + batch)
+        images = cases.shown(chosen[part], mode, size, None if donors is None else donors[part])
+        yield ShownCases(chosen[part], images, _masks(cases, chosen[part], size) if masks else None)
 
 
 def _masks(cases: Cases, rows: np.ndarray, size: int) -> Tensor:

@@ -26,7 +26,7 @@ def cases(small_cohort: Path) -> Cases:
 
 @pytest.mark.parametrize("batch", [1, 5, 12, 99])
 def test_all_cases_come_once_and_in_order_however_they_are_batched(cases: Cases, batch: int) -> None:
-    parts = list(stream_cases(cases, InputMode(), 48, batch, masks=True))
+    parts = list(stream_cases(cases, InputMode(), 48, batch=batch, masks=True))
     assert np.concatenate([part.rows for part in parts]).tolist() == list(range(12))
     stored = cases.cohort.images(np.arange(12))[:, ::-1]  # ES first, as asked for
     shown = torch.cat([part.images for part in parts])[:, :, 0]
@@ -43,6 +43,13 @@ def test_masks_lie_where_the_hearts_lie_in_resampled_images(cases: Cases) -> Non
     assert part.masks.double().mean() == pytest.approx(np.pi * 10**2 / 48**2, rel=0.1)
 
 
+def test_some_rows_come_in_the_order_in_which_they_are_asked_for(cases: Cases) -> None:
+    whole = next(stream_cases(cases, InputMode("heart"), 48)).images
+    parts = list(stream_cases(cases, InputMode("heart"), 48, np.array([7, 2, 9]), batch=2))
+    assert [part.rows.tolist() for part in parts] == [[7, 2], [9]]
+    assert torch.equal(torch.cat([part.images for part in parts]), whole[[7, 2, 9]])
+
+
 def test_masks_are_not_read_unless_wanted(cases: Cases) -> None:
     (part,) = stream_cases(cases, InputMode(), 48)
     assert part.masks is None
@@ -51,8 +58,8 @@ def test_masks_are_not_read_unless_wanted(cases: Cases) -> None:
 def test_donors_follow_their_rows_through_batches(cases: Cases) -> None:
     donors = np.roll(np.arange(12), 5)
     mode = InputMode("swap-other-class")
-    whole = torch.cat([part.images for part in stream_cases(cases, mode, 48, 12, donors)])
-    split = torch.cat([part.images for part in stream_cases(cases, mode, 48, 5, donors)])
+    whole = torch.cat([part.images for part in stream_cases(cases, mode, 48, donors=donors)])
+    split = torch.cat([part.images for part in stream_cases(cases, mode, 48, donors=donors, batch=5)])
     assert torch.equal(whole, split)
     corner = cases.cohort.images(donors)[:, ::-1, 0, 0] / 255 * 2 - 1
     np.testing.assert_allclose(whole[:, :, 0, 0, 0], corner, atol=1e-6)
@@ -76,7 +83,7 @@ def test_more_cases_take_no_more_memory(tmp_path: Path) -> None:
         cases = Cases(cohort, cohort.cases("test"), ("ED",))
         alive: list[weakref.ref[torch.Tensor]] = []
         tracemalloc.start()
-        for part in stream_cases(cases, InputMode("heart"), 64, 8, masks=True):
+        for part in stream_cases(cases, InputMode("heart"), 64, masks=True, batch=8):
             gc.collect()
             alive = [reference for reference in alive if reference() is not None]
             assert len(alive) <= 1
