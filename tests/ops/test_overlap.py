@@ -280,6 +280,15 @@ def test_same_bits_for_any_number_of_threads(set_threads):
     assert all(same_bits(results[0], other) for other in results)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_same_bits_on_every_instruction_set(dtype, on_every_instruction_set):
+    maps, masks = typical(n=5, targets=2, size=101, dtype=dtype)
+    results = on_every_instruction_set(lambda: ops.overlap(maps, masks))
+    assert all(same_bits(results[0], other) for other in results)
+    results = on_every_instruction_set(lambda: ops.project_masks(masks, (7, 7)).cells)
+    assert all(torch.equal(results[0], other) for other in results)
+
+
 # --- edge cases -----------------------------------------------------------------------------------
 
 
@@ -397,7 +406,7 @@ def test_saliency_can_be_trained_towards_the_heart():
     activations = torch.rand(4, 8, 7, 7, generator=generator)
     gradients = torch.rand(4, 8, 7, 7, generator=generator).requires_grad_()
     masks = make_masks("disc", (4, 56, 56), seed=3)
-    optimiser = torch.optim.Adam([gradients], lr=0.05)
+    optimiser = torch.optim.Adam([gradients], lr=0.2)
     scores = []
     for _ in range(40):
         found = ops.overlap(ops.gradcam(activations, F.softplus(gradients)), masks)
@@ -406,7 +415,7 @@ def test_saliency_can_be_trained_towards_the_heart():
         loss.backward()
         optimiser.step()
         scores.append(1 - loss.item())
-    assert scores[-1] > scores[0] + 0.05
+    assert scores[-1] > 1.3 * scores[0]
 
 
 # --- as an operator -------------------------------------------------------------------------------
