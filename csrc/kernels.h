@@ -120,6 +120,15 @@ void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap);  // overla
 void extreme_pixels(const Extremes& extremes);
 }  // namespace cpu
 
+// As above; `scratch` holds the arguments' scratch_bytes, see cuda/scratch.h.
+namespace cuda {
+void gradcam(const Gradcam& gradcam, void* scratch, void* stream);
+void project_masks(const Projection& projection, void* scratch, void* stream);
+void overlap(const Overlap& overlap, void* scratch, void* stream);
+void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap, void* scratch, void* stream);
+void extreme_pixels(const Extremes& extremes, void* scratch, void* stream);
+}  // namespace cuda
+
 // AUCs of a sample and of its bootstrap resamples; on the processor only.
 struct BootstrapAuc {
   std::int64_t resamples;  // < 2^31

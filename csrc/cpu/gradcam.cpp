@@ -62,17 +62,29 @@ void add_channels(double* sums, const double* weights, const T* activations, int
   }
 }
 
+// Adds a segment to the map, and sets it to 0 for the next one.
+void add_segment(double* sums, double* segment, int cells) {
+  for (int i = 0; i < cells; ++i) {
+    sums[i] += segment[i];
+    segment[i] = 0;
+  }
+}
+
 template <class T>
 void image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
   const int channels = gradcam.channels, cells = gradcam.cells;
   const std::int64_t size = static_cast<std::int64_t>(channels) * cells;
   const T* activations = static_cast<const T*>(gradcam.activations) + number * size;
-  double *weights = scratch, *sums = scratch + channels;
+  double *weights = scratch, *sums = scratch + channels, *segment = sums + cells;
   for (int target = 0; target < gradcam.targets; ++target) {
     const std::int64_t at = number * gradcam.targets + target;
     channel_means(weights, static_cast<const T*>(gradcam.gradients) + at * size, channels, cells);
-    std::fill_n(sums, cells, 0.0);
-    add_channels(sums, weights, activations, channels, cells);
+    std::fill_n(sums, 2 * static_cast<std::size_t>(cells), 0.0);
+    for (int first = 0; first < channels; first += SEGMENT) {
+      add_channels(segment, weights + first, activations + static_cast<std::int64_t>(first) * cells,
+                   std::min(SEGMENT, channels - first), cells);
+      add_segment(sums, segment, cells);
+    }
     Real<T>* map = static_cast<Real<T>*>(gradcam.maps) + at * cells;
     for (int i = 0; i < cells; ++i) map[i] = static_cast<Real<T>>(sums[i] < 0 ? 0.0 : sums[i]);  // NaN stays
   }

@@ -18,10 +18,6 @@
 namespace cmrbias::cpu {
 namespace {
 
-// Pixels of a patch lie between its corners up to this share of the map's greatest cell: five roundings
-// a pixel, with a margin of ten.
-constexpr double SLACK = 0x1p-47;
-
 struct Grid {
   Axis rows, columns;
   bool exact;
@@ -243,14 +239,17 @@ class Upsampled {
   // Takes a map; returns false if it is negative somewhere or not finite.
   template <class T>
   bool take(const T* map) {
+    double least = DBL_MAX;
     greatest_ = 0;
     bool good = true;
     for (std::size_t i = 0; i < cells_.size(); ++i) {
       cells_[i] = load(map[i]);
       good &= cells_[i] >= 0 && cells_[i] <= DBL_MAX;
       greatest_ = std::max(greatest_, cells_[i]);
+      least = std::min(least, cells_[i]);
     }
     if (!good) return false;
+    variation_ = greatest_ - least;
     slack_ = greatest_ * SLACK + DBL_MIN;
     corners();
     extremes();
@@ -273,7 +272,11 @@ class Upsampled {
   }
   double total(const double* weights) const {
     double sum = 0;
-    for (std::size_t i = 0; i < cells_.size(); ++i) sum += (cells_[i] - low_) * weights[i];
+    for (int j = 0; j < grid_.rows.cells; ++j) {
+      double row = 0;
+      for (int q = 0; q < grid_.columns.cells; ++q) row += (cell(j, q) - low_) * *weights++;
+      sum += row;
+    }
     return std::max(sum * grid_.unit(), 0.0);
   }
 
@@ -420,17 +423,18 @@ class Upsampled {
     std::fill_n(slope + columns, FLOATS, 0.0f);
   }
 
-  // Counts a patch's pixels inside the threshold. In float a pixel is off by less than four roundings of the
-  // map's range (with a margin of two); where that leaves a doubt, all are counted in double.
+  // Counts a patch's pixels inside the threshold: in float, and where that leaves a doubt, all in double.
   template <bool MASKED>
   int hot_pixels(const Strip& rows, const Strip& columns, double bar, const std::uint8_t* mask) const {
-    const double error = (high_ - low_) * 0x1p-21 + slack_;
+    const double error = float_error(variation_, slack_);
     const int width = columns.size();
     const std::uint8_t* heart = mask + at(rows.first, columns.first);
-    const Bounds bounds = bound_hot<MASKED>(
-        slopes_.data(), slopes_.data() + slopes_.size() / 2, grid_.rows.floats.data() + rows.first, rows.size(), width,
-        static_cast<float>(bar - error), static_cast<float>(bar + error), heart, grid_.columns.pixels);
-    if (bounds.most == bounds.least) return bounds.most;
+    if (fits_float(variation_)) {
+      const Bounds bounds = bound_hot<MASKED>(
+          slopes_.data(), slopes_.data() + slopes_.size() / 2, grid_.rows.floats.data() + rows.first, rows.size(),
+          width, static_cast<float>(bar - error), static_cast<float>(bar + error), heart, grid_.columns.pixels);
+      if (bounds.most == bounds.least) return bounds.most;
+    }
     return count_hot<MASKED>(rows_.data(), rows_.data() + width, grid_.rows.fractions.data() + rows.first,
                              rows.size(), width, low_, bar, heart, grid_.columns.pixels);
   }
@@ -451,7 +455,7 @@ class Upsampled {
   const Grid& grid_;
   std::vector<double> cells_, edges_, least_, most_, rows_;
   std::vector<float> slopes_;
-  double greatest_ = 0, slack_ = 0, low_ = 0, high_ = 0;
+  double greatest_ = 0, variation_ = 0, slack_ = 0, low_ = 0, high_ = 0;
 };
 
 // --- both -----------------------------------------------------------------------------------------
