@@ -41,6 +41,69 @@ class Swap(Hearts):
     @property
     def scratch_bytes(self) -> int: ...
 
+class Gradcam:
+    def __init__(
+        self,
+        *,
+        type: Type,
+        images: int,
+        targets: int,
+        channels: int,
+        cells: int,
+        activations: int,
+        gradients: int,
+        maps: int,
+    ) -> None: ...
+
+class Projection:
+    def __init__(
+        self,
+        *,
+        images: int,
+        height: int,
+        width: int,
+        rows: int,
+        columns: int,
+        masks: int,
+        cells: int,
+        areas: int,
+    ) -> None: ...
+
+class Overlap:
+    def __init__(
+        self,
+        *,
+        type: Type,
+        images: int,
+        targets: int,
+        height: int,
+        width: int,
+        rows: int,
+        columns: int,
+        threshold: float,
+        maps: int,
+        masks: int,
+        cells: int,
+        areas: int,
+        sums: int,
+        counts: int,
+        of_mask: int,
+    ) -> None: ...
+
+class Extremes:
+    def __init__(
+        self,
+        *,
+        type: Type,
+        images: int,
+        height: int,
+        width: int,
+        rows: int,
+        columns: int,
+        maps: int,
+        pixels: int,
+    ) -> None: ...
+
 has_cuda: bool
 
 def instruction_sets() -> list[str]: ...
@@ -54,3 +117,8 @@ def heart_sums_cuda(hearts: Hearts, output: int, stream: int) -> None: ...
 def heart_residual_cpu(hearts: Hearts, output: int) -> None: ...
 def heart_residual_cuda(hearts: Hearts, output: int, stream: int) -> None: ...
 def stream_copy_cpu(to: int, source: int, bytes: int) -> None: ...
+def gradcam_cpu(gradcam: Gradcam) -> None: ...
+def project_masks_cpu(projection: Projection) -> None: ...
+def overlap_cpu(overlap: Overlap) -> None: ...
+def gradcam_overlap_cpu(gradcam: Gradcam, overlap: Overlap) -> None: ...
+def extreme_pixels_cpu(extremes: Extremes) -> None: ...

@@ -18,6 +18,7 @@ from cmrbias.cohorts.case import Case, Reader, SourceError
 from cmrbias.distributed import gather, shared_permutation, world
 from cmrbias.errors import CmrbiasError
 from cmrbias.hookspecs import hookimpl
+from cmrbias.ops import Overlap
 from cmrbias.options import NoOptions, option, options
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ONE_VIEW", "TWO_VIEWS", "Augmentation", "Backbone", "Batch", "Case", "CmrbiasError",
-    "Method", "NoOptions", "Pairing", "Params", "Reader", "Recipe", "Setup",
+    "Method", "NoOptions", "Overlap", "Pairing", "Params", "Reader", "Recipe", "Setup",
     "SourceError", "Table", "Task", "View", "decay_groups", "draws", "gather", "hookimpl",
     "option", "options", "shared_permutation", "world",
 ]  # fmt: skip

@@ -49,6 +49,19 @@ def register_augmentations(register: Register) -> None:
 
 
 @hookimpl
+def register_scores(register: Register) -> None:
+    from cmrbias import scores
+
+    register("aks", scores.aks)
+    register("dsc", scores.dsc)
+    register("dice", scores.dice)
+    register("iou", scores.iou)
+    register("pointing", scores.pointing)
+    register("energy-lift", scores.energy_lift)
+    register("normalised-aks", scores.normalised_aks)
+
+
+@hookimpl
 def register_backbones(register: Register) -> None:
     from cmrbias.backbones.densenet import densenet121
     from cmrbias.backbones.resnet import resnet18, resnet50

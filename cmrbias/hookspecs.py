@@ -16,6 +16,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from cmrbias.api import Augmentation, Backbone, Method, Pairing, Reader, Task
+    from cmrbias.scores import Score
     from cmrbias.training.run import Run
 
 hookspec = pluggy.HookspecMarker("cmrbias")
@@ -38,6 +39,14 @@ def register_pairings(register: Callable[[str, type[Pairing]], None]) -> None:
 @hookspec
 def register_augmentations(register: Callable[[str, type[Augmentation]], None]) -> None:
     """Augmentations: ``register("background-swap", BackgroundSwap)``. Called before a training is set up."""
+
+
+@hookspec
+def register_scores(register: Callable[[str, Score], None]) -> None:
+    """How a saliency map is scored against the heart mask: ``register("aks", aks)``.
+
+    Called before maps are scored. A score is a function of ``cmrbias.ops.Overlap``.
+    """
 
 
 @hookspec

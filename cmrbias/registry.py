@@ -19,6 +19,7 @@ KINDS = {
     "methods": "method",
     "pairings": "pairing",
     "augmentations": "augmentation",
+    "scores": "score",
     "backbones": "backbone",
     "readers": "reader",
     "tasks": "task",

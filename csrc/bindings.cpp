@@ -42,6 +42,56 @@ Swap make_swap(const Hearts& hearts, Type type, Fill fill, std::int64_t frames, 
           pointer<void>(output)};
 }
 
+Gradcam make_gradcam(Type type, std::int64_t images, int targets, int channels, int cells,
+                     Address activations, Address gradients, Address maps) {
+  return {type,
+          images,
+          targets,
+          channels,
+          cells,
+          pointer<const void>(activations),
+          pointer<const void>(gradients),
+          pointer<void>(maps)};
+}
+
+Projection make_projection(std::int64_t images, int height, int width, int rows, int columns, Address masks,
+                           Address cells, Address areas) {
+  return {images,
+          height,
+          width,
+          rows,
+          columns,
+          pointer<const std::uint8_t>(masks),
+          pointer<double>(cells),
+          pointer<std::int64_t>(areas)};
+}
+
+Overlap make_overlap(Type type, std::int64_t images, int targets, int height, int width, int rows,
+                     int columns, double threshold, Address maps, Address masks, Address cells, Address areas,
+                     Address sums, Address counts, Address of_mask) {
+  return {type,
+          images,
+          targets,
+          height,
+          width,
+          rows,
+          columns,
+          threshold,
+          pointer<const void>(maps),
+          pointer<const std::uint8_t>(masks),
+          pointer<const double>(cells),
+          pointer<const std::int64_t>(areas),
+          pointer<double>(sums),
+          pointer<std::int64_t>(counts),
+          pointer<double>(of_mask)};
+}
+
+Extremes make_extremes(Type type, std::int64_t images, int height, int width, int rows, int columns,
+                       Address maps, Address pixels) {
+  return {type,    images, height, width, rows, columns, pointer<const void>(maps),
+          pointer<std::int64_t>(pixels)};
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_C, m) {
@@ -82,6 +132,27 @@ PYBIND11_MODULE(_C, m) {
         cpu::stream_copy(pointer<void>(to), pointer<const void>(from), bytes);
       },
       py::arg("to"), py::arg("source"), py::arg("bytes"), ReleaseGil());
+
+  py::class_<Gradcam>(m, "Gradcam")
+      .def(py::init(&make_gradcam), py::kw_only(), py::arg("type"), py::arg("images"), py::arg("targets"),
+           py::arg("channels"), py::arg("cells"), py::arg("activations"), py::arg("gradients"),
+           py::arg("maps"));
+  py::class_<Projection>(m, "Projection")
+      .def(py::init(&make_projection), py::kw_only(), py::arg("images"), py::arg("height"), py::arg("width"),
+           py::arg("rows"), py::arg("columns"), py::arg("masks"), py::arg("cells"), py::arg("areas"));
+  py::class_<Overlap>(m, "Overlap")
+      .def(py::init(&make_overlap), py::kw_only(), py::arg("type"), py::arg("images"), py::arg("targets"),
+           py::arg("height"), py::arg("width"), py::arg("rows"), py::arg("columns"), py::arg("threshold"),
+           py::arg("maps"), py::arg("masks"), py::arg("cells"), py::arg("areas"), py::arg("sums"),
+           py::arg("counts"), py::arg("of_mask"));
+  py::class_<Extremes>(m, "Extremes")
+      .def(py::init(&make_extremes), py::kw_only(), py::arg("type"), py::arg("images"), py::arg("height"),
+           py::arg("width"), py::arg("rows"), py::arg("columns"), py::arg("maps"), py::arg("pixels"));
+  m.def("gradcam_cpu", &cpu::gradcam, py::arg("gradcam"), ReleaseGil());
+  m.def("project_masks_cpu", &cpu::project_masks, py::arg("projection"), ReleaseGil());
+  m.def("overlap_cpu", &cpu::overlap, py::arg("overlap"), ReleaseGil());
+  m.def("gradcam_overlap_cpu", &cpu::gradcam_overlap, py::arg("gradcam"), py::arg("overlap"), ReleaseGil());
+  m.def("extreme_pixels_cpu", &cpu::extreme_pixels, py::arg("extremes"), ReleaseGil());
 
 #ifdef CMRBIAS_CUDA
   m.attr("has_cuda") = true;

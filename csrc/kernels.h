@@ -60,4 +60,64 @@ void heart_sums(const Hearts& hearts, std::int64_t* sums, void* stream);
 void heart_residual(const Hearts& hearts, std::int64_t* pixels, void* stream);
 }  // namespace cuda
 
+// GradCAM: maps from activations and gradients.
+struct Gradcam {
+  Type type;  // of activations and gradients; the maps are double for float64, else float
+  std::int64_t images;
+  int targets;              // gradients, and so maps, an image
+  int channels, cells;      // cells = h * w
+  const void* activations;  // (images, channels, cells)
+  const void* gradients;    // (images, targets, channels, cells)
+  void* maps;               // (images, targets, cells)
+};
+
+// Masks summed onto a map's grid by the adjoint of the upsampling.
+struct Projection {
+  std::int64_t images;
+  int height, width;          // of the grid
+  int rows, columns;          // of the masks
+  const std::uint8_t* masks;  // (images, rows, columns), non-zero = heart
+  double* cells;              // (images, height, width), in units of 1 / (divisor * divisor), see math.h
+  std::int64_t* areas;        // (images)
+};
+
+// Columns of what an overlap writes.
+enum Sums { SALIENCY, INSIDE, MINIMUM, MAXIMUM, SUMS };
+enum Counts { HOT_AREA, HOT_INSIDE, PEAK_INSIDE, COUNTS };
+enum OfMask { AREA, CEILING, OF_MASK };
+
+// Overlap of upsampled maps with masks.
+struct Overlap {
+  Type type;  // of the maps
+  std::int64_t images;
+  int targets;                // maps an image
+  int height, width;          // of a map
+  int rows, columns;          // of a mask, < 2^30 pixels
+  double threshold;
+  const void* maps;           // (images, targets, height, width)
+  const std::uint8_t* masks;  // (images, rows, columns), or null: then the two below are given
+  const double* cells;        // (images, height, width), of a Projection
+  const std::int64_t* areas;  // (images)
+  double* sums;               // (images, targets, SUMS)
+  std::int64_t* counts;       // (images, targets, COUNTS), or null without masks
+  double* of_mask;            // (images, OF_MASK)
+};
+
+// The first pixel, in row-major order, where each upsampled map is least, and where it is greatest.
+struct Extremes {
+  Type type;
+  std::int64_t images;
+  int height, width, rows, columns;
+  const void* maps;      // (images, height, width)
+  std::int64_t* pixels;  // (images, 2); -1 where a map is negative or not finite
+};
+
+namespace cpu {
+void gradcam(const Gradcam& gradcam);
+void project_masks(const Projection& projection);
+void overlap(const Overlap& overlap);
+void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap);  // overlap.maps = gradcam.maps
+void extreme_pixels(const Extremes& extremes);
+}  // namespace cpu
+
 }  // namespace cmrbias

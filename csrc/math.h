@@ -55,4 +55,34 @@ CMRBIAS_BOTH void store(bfloat16& to, double x) {
 // pairwise, halving their number: an order that suits vectors and thread blocks alike.
 constexpr int LANES = 256;
 
+// Bilinear upsampling, align_corners=False, always in double. Thresholds and peaks turn the last bit into
+// another answer, so everything that decides uses these expressions in this order (DESIGN 11), here and in
+// ops/overlap.py.
+
+// Where pixel i of `pixels` lies among `cells`: between `cell` and the next one, at `fraction` of the way.
+struct Sample {
+  int cell;
+  double fraction;
+};
+CMRBIAS_BOTH Sample sample(int i, int cells, int pixels) {
+  const double at = (i + 0.5) * cells / pixels - 0.5;
+  const double inside = at > 0 ? at : 0;
+  const int cell = static_cast<int>(inside);  // the floor, since it is not negative
+  return {cell, inside - cell};
+}
+
+CMRBIAS_BOTH double lerp(double a, double b, double fraction) { return a + (b - a) * fraction; }
+
+// Is a pixel of value v inside the threshold? `bar` is threshold * (high - low).
+CMRBIAS_BOTH bool is_hot(double v, double low, double bar) { return v - low >= bar; }
+
+// A fraction of the way is a whole number of 1 / divisor(): 2 * scale where the scale is a whole number
+// (and all sums of products of two stay exact in double), so that projections are exact; else 1.
+CMRBIAS_BOTH bool exact_scales(int height, int width, int rows, int columns) {
+  if (rows % height || columns % width) return false;
+  const double most = 4.0 * (rows / height) * (columns / width) * rows * columns;
+  return most < 9007199254740992.0;  // 2^53
+}
+CMRBIAS_BOTH double divisor(int cells, int pixels, bool exact) { return exact ? 2.0 * (pixels / cells) : 1.0; }
+
 }  // namespace cmrbias

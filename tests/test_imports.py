@@ -20,6 +20,8 @@ LAYERS = {  # a package or module -> what of cmrbias it must not import
     "methods": {"cli", "training", "augmentations", "cohorts", "backbones", "ops"},
     "augmentations": {"cli", "training", "methods", "cohorts", "backbones"},
     "pairings": {"cli", "training", "methods", "cohorts", "backbones"},
+    "ops": {"cli", "training", "methods", "augmentations", "cohorts", "backbones", "api", "scores"},
+    "scores": {"cli", "training", "methods", "augmentations", "cohorts", "backbones", "api"},
     "training": {"cli"},
     "report": {"cli", "training"},
 }

@@ -51,13 +51,21 @@ def test_every_command_and_flag_in_it_exists() -> None:
 
 def test_every_hook_is_in_it() -> None:
     hooks = [name for name in vars(hookspecs) if name.startswith(("register_", "on_"))]
-    assert len(hooks) == 9
+    assert len(hooks) == 10
     assert [name for name in hooks if f"`{name}`" not in README] == []
 
 
 def test_every_file_it_names_exists() -> None:
     tree = README.split("## Where things are")[1].split("```")[1]
-    for name in ("hookspecs.py", "api.py", "builtin.py", "plugins.py", "registry.py", "draws.py"):
+    for name in (
+        "hookspecs.py",
+        "api.py",
+        "builtin.py",
+        "plugins.py",
+        "registry.py",
+        "scores.py",
+        "draws.py",
+    ):
         assert name in tree
         assert (ROOT / "cmrbias" / name).is_file()
     for folder in re.findall(r"(\w+)/ ", tree):

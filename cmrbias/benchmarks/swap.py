@@ -5,7 +5,7 @@ Both in one run, with malloc tuned; discs of 5 % of the frame for hearts, random
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -48,19 +48,19 @@ def compare(
     donors = torch.randperm(cases).to(device)
     tasks = _tasks(images, masks, donors)
     for ways in tasks.values():
-        results = [call() for call in ways.values()]
-        for result in results[1:]:
-            torch.testing.assert_close(results[0], result, rtol=0, atol=1e-6)
+        ours, *others = (call() for call in ways.values())
+        for other in others:
+            torch.testing.assert_close(ours, other, rtol=0, atol=1e-6)
     times = milliseconds(
         {f"{task}: {way}": call for task, ways in tasks.items() for way, call in ways.items()}, repeats
     )
     least = 1000 * (2 * images.nbytes + masks.nbytes) / bandwidth(writing=True, device=device)
-    result = []
-    for task, ways in tasks.items():
-        ours = times[f"{task}: cmrbias"]
-        rows = [Row(way, times[f"{task}: {way}"], times[f"{task}: {way}"] / ours) for way in ways]
-        result.append((task, [*rows, Row("bytes / bandwidth", least, least / ours)]))
-    return result
+
+    def rows(task: str, ways: Iterable[str]) -> list[Row]:
+        taken = {way: times[f"{task}: {way}"] for way in ways} | {"bytes / bandwidth": least}
+        return [Row(way, time, time / taken["cmrbias"]) for way, time in taken.items()]
+
+    return [(task, rows(task, ways)) for task, ways in tasks.items()]
 
 
 def _tasks(images: Tensor, masks: Tensor, donors: Tensor) -> dict[str, dict[str, Callable[[], Tensor]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ except ImportError as error:
 
 __all__ = [
     "FLOATS", "_C", "check_device", "check_floats", "check_mask_dtype", "has_kernel", "kernel_type",
-    "library", "wrong",
+    "launch", "library", "register", "wrong",
 ]  # fmt: skip
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16)
@@ -53,6 +54,23 @@ def _warn_slow(reason: str) -> None:
         RuntimeWarning,
         stacklevel=4,
     )
+
+
+def register(name: str, schema: str, kernel: Callable[..., Any], fake: Callable[..., Any]) -> None:
+    """Registers the operator ``cmrbias::name``: its kernel on both devices, and what shapes it returns."""
+    library.define(name + schema)  # type: ignore[no-untyped-call]
+    torch.library.impl(f"cmrbias::{name}", ("cpu", "cuda"), kernel, lib=library)
+    torch.library.register_fake(f"cmrbias::{name}", fake, lib=library)
+
+
+def launch(kernel: str, device: torch.device, *arguments: Any) -> None:
+    """Runs a kernel of the extension on a device; on CUDA, on the current stream."""
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            stream = torch.cuda.current_stream().cuda_stream
+            getattr(_C, f"{kernel}_cuda")(*arguments, stream)
+    else:
+        getattr(_C, f"{kernel}_cpu")(*arguments)
 
 
 def kernel_type(values: Tensor) -> Any:

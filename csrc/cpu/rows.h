@@ -1,5 +1,7 @@
-// Rows and planes on the processor. Kernels compile what they call for a plane once per instruction set
-// (instruction_sets.h), so these are plain loops that the compiler turns into vectors.
+// Rows and planes on the processor.
+//
+// Row functions are compiled once per instruction set: those that best() calls (instruction_sets.h), which
+// tests compare, and those marked CMRBIAS_ROW, of which the machine's best is taken when the module loads.
 #pragma once
 
 #include <cstddef>
@@ -10,10 +12,16 @@
 #include <emmintrin.h>
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
+#define CMRBIAS_ROW __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#else
+#define CMRBIAS_ROW
+#endif
+
 namespace cmrbias::cpu {
 
 // Whether a mask has any heart.
-inline bool any(const std::uint8_t* heart, int count) {
+inline bool has_heart(const std::uint8_t* heart, int count) {
   std::uint8_t seen = 0;
   for (int i = 0; i < count; ++i) seen |= heart[i];
   return seen != 0;
@@ -21,9 +29,9 @@ inline bool any(const std::uint8_t* heart, int count) {
 
 // The pixels that a row (or column) and itself moved by `shift` have in common: `count` of them, at `from`
 // in the row, at `to` where they were moved.
-struct Overlap {
+struct Kept {
   int from, to, count;
-  Overlap(int shift, int length)
+  Kept(int shift, int length)
       : from(shift < 0 ? -shift : 0), to(shift < 0 ? 0 : shift), count(length - from - to) {}
 };
 

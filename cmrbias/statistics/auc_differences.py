@@ -1,0 +1,137 @@
+"""Two classifiers on the same patients: differences of their AUCs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmrbias.errors import CmrbiasError
+from cmrbias.statistics.auc_statistic import auc_statistic
+from cmrbias.statistics.auc_summary import group_sizes
+from cmrbias.statistics.bootstrap import Replicates, Statistic, bootstrap
+from cmrbias.statistics.delong import auc_covariance, pooled_covariance
+from cmrbias.statistics.distributions import two_sided_p, two_sided_z
+from cmrbias.statistics.draws import PatientDraws, patient_strata
+from cmrbias.statistics.inputs import class_names, outcome_matrix, patient_numbers
+from cmrbias.statistics.interval import Estimate, Interval, estimate, few
+from cmrbias.statistics.multiplicity import holm
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two AUCs, first less second.
+
+    Attributes:
+        estimate: with percentile (printed) and BCa interval of the paired bootstrap, and DeLong's.
+        p: two-sided, of DeLong's paired test (micro: Obuchowski's); NaN where the variance is 0 or
+            unknown, but 1 for equal AUCs.
+    """
+
+    estimate: Estimate
+    p: float
+
+
+@dataclass(frozen=True)
+class AucDifferences:
+    """Differences by class, micro and macro.
+
+    Attributes:
+        per_class: by class name.
+        micro, macro: of the pooled and the mean AUC.
+        holm: by class name, the classes' p-values adjusted for being several.
+    """
+
+    per_class: dict[str, Difference]
+    micro: Difference
+    macro: Difference
+    holm: dict[str, float]
+
+
+def auc_differences(
+    first: np.ndarray,
+    second: np.ndarray,
+    labels: np.ndarray,
+    patients: np.ndarray,
+    classes: Sequence[str] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> AucDifferences:
+    """Returns AUCs of the ``first`` classifier less those of the ``second``, paired by patient.
+
+    Args:
+        first, second: (N, K) float64, of the same cases in the same order.
+        labels: (N,) integers in [0, K), or (N, K) of 0 and 1.
+        patients: (N,) integer codes.
+        classes: K names.
+        resamples, seed: of the bootstrap; both classifiers see the same draws.
+        level: of the intervals.
+
+    Raises:
+        CmrbiasError: see ``outcome_matrix``; scores of different shapes.
+    """
+    if first.shape != second.shape:
+        raise CmrbiasError(
+            f"expected scores of the same cases and classes, found shapes {first.shape} and {second.shape}"
+        )
+    names = class_names(classes, first.shape[-1])
+    outcomes = outcome_matrix(first, labels, names)
+    outcome_matrix(second, labels, names)
+    numbers = patient_numbers(patients, len(first))
+    draws = PatientDraws(patient_strata(labels, numbers, len(names)), resamples, seed)
+    minuend, subtrahend = (auc_statistic(scores, outcomes, numbers) for scores in (first, second))
+    replicates = bootstrap(_less(minuend, subtrahend), draws)
+    variances = _variances(first, second, outcomes, numbers)
+    sizes = group_sizes(outcomes, numbers)
+    fewest = [min(size) for size in sizes]
+    fewest += 2 * [min(fewest)]  # micro and macro rest on every class
+    *per_class, micro, macro = (
+        _difference(replicates, column, variances[column], fewest[column], level)
+        for column in range(len(variances))
+    )
+    adjusted = holm(np.array([difference.p for difference in per_class])).tolist()
+    return AucDifferences(
+        per_class=dict(zip(names, per_class, strict=True)),
+        micro=micro,
+        macro=macro,
+        holm=dict(zip(names, adjusted, strict=True)),
+    )
+
+
+def _less(first: Statistic, second: Statistic) -> Statistic:
+    return lambda weights: first(weights) - second(weights)
+
+
+def _variances(
+    first: np.ndarray, second: np.ndarray, outcomes: np.ndarray, numbers: np.ndarray
+) -> list[float]:
+    """Of the K per-class differences, micro and macro."""
+    classes = first.shape[1]
+    both = np.concatenate([first, second], axis=1)
+    areas = auc_covariance(both, np.concatenate([outcomes, outcomes], axis=1), numbers)
+    pooled = pooled_covariance(np.stack([first, second], axis=2), outcomes, numbers)
+    signs = np.concatenate([np.eye(classes), -np.eye(classes)], axis=1)  # (classes, 2 classes)
+    contrasts = [*signs, signs.mean(axis=0)]
+    *per_class, macro = (areas.combination(contrast)[1] for contrast in contrasts)
+    return [*per_class, pooled.combination(np.array([1.0, -1.0]))[1], macro]
+
+
+def _difference(
+    replicates: Replicates, column: int, variance: float, fewest: int, level: float
+) -> Difference:
+    value = float(replicates.point[column])
+    half = two_sided_z(level) * math.sqrt(max(variance, 0.0))  # NaN stays NaN
+    analytic = Interval(value - half, value + half, "DeLong, paired, clustered by patient", level)
+    intervals = (replicates.percentile(column, level), replicates.bca(column, level), analytic)
+    doubts = few(fewest, "patients in a class")
+    paired = estimate(value, len(replicates.strata), intervals, doubts)
+    return Difference(paired, _p_value(value, variance))
+
+
+def _p_value(difference: float, variance: float) -> float:
+    if difference == 0:
+        return 1.0
+    return two_sided_p(difference / math.sqrt(variance)) if variance > 0 else float("nan")

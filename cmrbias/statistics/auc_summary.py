@@ -1,0 +1,120 @@
+"""AUCs of one classifier with every interval that holds for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmrbias.statistics.auc_statistic import auc_statistic
+from cmrbias.statistics.bootstrap import Replicates, bootstrap
+from cmrbias.statistics.delong import auc_covariance, auc_interval, pooled_covariance
+from cmrbias.statistics.draws import PatientDraws, patient_strata
+from cmrbias.statistics.inputs import class_names, outcome_matrix, patient_numbers
+from cmrbias.statistics.interval import Estimate, Interval, estimate, few
+from cmrbias.statistics.newcombe import newcombe_interval
+
+
+@dataclass(frozen=True)
+class AucSummary:
+    """AUCs with intervals: percentile (printed), BCa, and DeLong's or Obuchowski's.
+
+    Attributes:
+        per_class: by class name, one against the others; its fallback is Newcombe's interval.
+        micro: all (case, class) scores pooled.
+        macro: mean over the classes. Its fallback, and micro's, is the mean of the classes' Newcombe
+            intervals: exact if their AUCs erred together, too wide else.
+        patients: by class name, how many have a case of it.
+    """
+
+    per_class: dict[str, Estimate]
+    micro: Estimate
+    macro: Estimate
+    patients: dict[str, int]
+
+
+def auc_summary(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    patients: np.ndarray,
+    classes: Sequence[str] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> AucSummary:
+    """Returns per-class, micro and macro AUC with intervals over patients.
+
+    Unreliable are those with under 10 patients on a side (micro and macro: in a class), an AUC of 0 or 1,
+    or a zero width.
+
+    Args:
+        scores: (N, K) float64; for the micro AUC, comparable between classes (softmax probabilities).
+        labels: (N,) integers in [0, K), or (N, K) of 0 and 1.
+        patients: (N,) integer codes.
+        classes: K names.
+        resamples, seed: of the bootstrap.
+        level: of the intervals.
+
+    Raises:
+        CmrbiasError: see ``outcome_matrix``.
+    """
+    names = class_names(classes, scores.shape[-1])
+    outcomes = outcome_matrix(scores, labels, names)
+    numbers = patient_numbers(patients, len(scores))
+    draws = PatientDraws(patient_strata(labels, numbers, len(names)), resamples, seed)
+    replicates = bootstrap(auc_statistic(scores, outcomes, numbers), draws)
+    sizes = group_sizes(outcomes, numbers)
+    analytic = _analytic_intervals(scores, outcomes, numbers, level)
+    small = [
+        newcombe_interval(auc, with_it, without, level)
+        for auc, (with_it, without) in zip(replicates.point[:-2].tolist(), sizes, strict=True)
+    ]
+    ends = np.mean([[interval.low, interval.high] for interval in small], axis=0).tolist()
+    fallback = Interval(ends[0], ends[1], "the classes' mean Newcombe method 5", level)
+    fewest = [min(size) for size in sizes]
+    fewest += 2 * [min(fewest)]  # micro and macro rest on every class
+    *per_class, micro, macro = (
+        _estimate(replicates, column, analytic[column], other, fewest[column])
+        for column, other in enumerate([*small, fallback, fallback])
+    )
+    return AucSummary(
+        per_class=dict(zip(names, per_class, strict=True)),
+        micro=micro,
+        macro=macro,
+        patients={name: with_it for name, (with_it, _) in zip(names, sizes, strict=True)},
+    )
+
+
+def group_sizes(outcomes: np.ndarray, numbers: np.ndarray) -> list[tuple[int, int]]:
+    """Returns for each class how many patients have a case with it, and how many one without it."""
+    return [(np.unique(numbers[has]).size, np.unique(numbers[~has]).size) for has in outcomes.T]
+
+
+def _analytic_intervals(
+    scores: np.ndarray, outcomes: np.ndarray, numbers: np.ndarray, level: float
+) -> list[Interval]:
+    """DeLong's for each class, Obuchowski's for micro, DeLong's with covariances for macro."""
+    classes = scores.shape[1]
+    clustered = len(np.unique(numbers)) < len(numbers)
+    how = "DeLong, clustered by patient (Obuchowski)" if clustered else "DeLong"
+    areas = auc_covariance(scores, outcomes, numbers)
+    pooled = pooled_covariance(scores[:, :, None], outcomes, numbers)
+    macro = areas.combination(np.full(classes, 1 / classes))
+    values = zip(areas.aucs, np.diagonal(areas.covariance), strict=True)
+    return [
+        *(auc_interval(auc, variance, how, level) for auc, variance in values),
+        auc_interval(pooled.aucs[0], pooled.covariance[0, 0], "Obuchowski, clustered by patient", level),
+        auc_interval(*macro, f"{how}, with the covariance between classes", level),
+    ]
+
+
+def _estimate(
+    replicates: Replicates, column: int, analytic: Interval, fallback: Interval, fewest: int
+) -> Estimate:
+    value, level = float(replicates.point[column]), analytic.level
+    doubts = few(fewest, "patients in a class")
+    if value in (0.0, 1.0):
+        doubts += (f"an AUC of {value:.0f}",)
+    intervals = (replicates.percentile(column, level), replicates.bca(column, level), analytic)
+    return estimate(value, len(replicates.strata), intervals, doubts, fallback)

@@ -1,0 +1,75 @@
+// One axis of an upsampling as tables: which pixels lie between which cells, and where.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "../math.h"
+
+namespace cmrbias::cpu {
+
+// Pixels [first, last) between cell `cell` and cell `next`, which at the border is the same.
+struct Strip {
+  int cell, next, first, last;
+  int size() const { return last - first; }
+};
+
+// Some pixels of a strip whose parts (see Axis) are base, base + step, base + 2 step, ...
+struct Block {
+  int first, last;
+  double base, step;
+};
+
+constexpr int BLOCK = 16;  // pixels of a block at most: sums of 0 + 1 + ... + 15 fit into a byte
+
+struct Axis {
+  int cells, pixels;
+  double divisor;                 // a fraction is part / divisor
+  std::vector<double> fractions;  // of the way from a pixel's cell to the next, for decisions
+  std::vector<float> floats;      // the fractions, rounded
+  std::vector<double> parts;      // the same in units of 1 / divisor, for sums: whole numbers if exact
+  std::vector<double> weights;    // (cells): sum of what pixels take from a cell, in the same units
+  std::vector<Strip> strips;      // without empty ones
+  std::vector<std::vector<Block>> blocks;  // of each strip
+
+  Axis(int cells, int pixels, bool exact)
+      : cells(cells),
+        pixels(pixels),
+        divisor(cmrbias::divisor(cells, pixels, exact)),
+        fractions(pixels),
+        floats(pixels),
+        parts(pixels),
+        weights(cells) {
+    strips.reserve(cells);
+    blocks.reserve(cells);
+    for (int i = 0; i < pixels; ++i) {
+      const Sample at = sample(i, cells, pixels);
+      if (strips.empty() || strips.back().cell != at.cell) {
+        strips.push_back({at.cell, std::min(at.cell + 1, cells - 1), i, i});
+        blocks.emplace_back();
+      }
+      strips.back().last = i + 1;
+      fractions[i] = at.fraction;
+      floats[i] = static_cast<float>(at.fraction);
+      const int scale = pixels / cells;  // used only where it is a whole number
+      parts[i] = exact ? std::max(2 * i + 1 - scale, 0) - 2 * scale * at.cell : at.fraction;
+      weights[at.cell] += divisor - parts[i];
+      weights[strips.back().next] += parts[i];
+      add_to_block(i, exact);
+    }
+  }
+
+ private:
+  // Pixels before the first cell's centre all have part 0; they get blocks of their own.
+  void add_to_block(int i, bool exact) {
+    auto& all = blocks.back();
+    const bool before = (i + 0.5) * cells <= 0.5 * pixels;
+    const double step = before ? 0 : exact ? 2 : static_cast<double>(cells) / pixels;
+    if (all.empty() || all.back().last - all.back().first == BLOCK || all.back().step != step) {
+      all.push_back({i, i, parts[i], step});
+    }
+    all.back().last = i + 1;
+  }
+};
+
+}  // namespace cmrbias::cpu

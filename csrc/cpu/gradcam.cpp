@@ -1,0 +1,102 @@
+// GradCAM on the processor: one thread an image, everything summed in double in a fixed order.
+#include "gradcam.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "../math.h"
+#include "rows.h"
+#include "vectors.h"
+
+namespace cmrbias::cpu {
+namespace {
+
+constexpr int GROUP = 4;  // channels added at a time, so that the map's sums are loaded less often
+
+// The sum of a channel in WIDE partial sums. The last vector starts before the channel's end; what it shares
+// with the one before is set to 0, so that a NaN counts once and as itself.
+template <class T>
+inline __attribute__((always_inline)) Doubles partial_sums(const T* values, int cells, const Vector<std::int64_t, WIDE>& rest) {
+  Doubles sums = {};
+  if (cells < WIDE) {
+    for (int i = 0; i < cells; ++i) sums[i] = load(values[i]);
+    return sums;
+  }
+  for (int i = 0; i + WIDE <= cells; i += WIDE) sums += load_doubles(values + i);
+  if (cells % WIDE == 0) return sums;
+  return sums + (rest ? load_doubles(values + cells - WIDE) : Doubles{});
+}
+
+// Writes the mean of each channel's gradients.
+template <class T>
+CMRBIAS_ROW void channel_means(double* means, const T* gradients, int channels, int cells) {
+  Vector<std::int64_t, WIDE> rest = {};
+  for (int lane = WIDE - cells % WIDE; lane < WIDE; ++lane) rest[lane] = -1;
+  for (int first = 0; first < channels; first += WIDE) {
+    Doubles sums[WIDE] = {};
+    const int group = channels - first < WIDE ? channels - first : WIDE;
+    for (int i = 0; i < group; ++i, gradients += cells) sums[i] = partial_sums(gradients, cells, rest);
+    const Doubles total = sum_each(sums) / static_cast<double>(cells);
+    std::memcpy(means + first, &total, sizeof(double) * static_cast<std::size_t>(group));
+  }
+}
+
+// Adds weighted channels, one after the other, to the map.
+template <class T>
+CMRBIAS_ROW void add_channels(double* sums, const double* weights, const T* activations, int channels,
+                              int cells) {
+  int channel = 0;
+  for (; channel + GROUP <= channels; channel += GROUP) {
+    const T* a = activations + static_cast<std::int64_t>(channel) * cells;
+    const double* w = weights + channel;
+    for (int i = 0; i < cells; ++i) {
+      double sum = sums[i] + w[0] * load(a[i]);
+      sum += w[1] * load(a[i + cells]);
+      sum += w[2] * load(a[i + 2 * cells]);
+      sums[i] = sum + w[3] * load(a[i + 3 * cells]);
+    }
+  }
+  for (; channel < channels; ++channel) {
+    const T* a = activations + static_cast<std::int64_t>(channel) * cells;
+    for (int i = 0; i < cells; ++i) sums[i] += weights[channel] * load(a[i]);
+  }
+}
+
+template <class T>
+void image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
+  const int channels = gradcam.channels, cells = gradcam.cells;
+  const std::int64_t size = static_cast<std::int64_t>(channels) * cells;
+  const T* activations = static_cast<const T*>(gradcam.activations) + number * size;
+  double *weights = scratch, *sums = scratch + channels;
+  for (int target = 0; target < gradcam.targets; ++target) {
+    const std::int64_t at = number * gradcam.targets + target;
+    channel_means(weights, static_cast<const T*>(gradcam.gradients) + at * size, channels, cells);
+    std::fill_n(sums, cells, 0.0);
+    add_channels(sums, weights, activations, channels, cells);
+    Real<T>* map = static_cast<Real<T>*>(gradcam.maps) + at * cells;
+    for (int i = 0; i < cells; ++i) map[i] = static_cast<Real<T>>(sums[i] < 0 ? 0.0 : sums[i]);  // NaN stays
+  }
+}
+
+}  // namespace
+
+void gradcam_image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
+  switch (gradcam.type) {
+    case Type::float32: return image<float>(gradcam, number, scratch);
+    case Type::float64: return image<double>(gradcam, number, scratch);
+    case Type::bfloat16: return image<bfloat16>(gradcam, number, scratch);
+  }
+}
+
+void gradcam(const Gradcam& gradcam) {
+#pragma omp parallel if (gradcam.images > 1)
+  {
+    const std::unique_ptr<double[]> memory(new double[gradcam_scratch(gradcam)]);
+#pragma omp for schedule(static)
+    for (std::int64_t number = 0; number < gradcam.images; ++number) {
+      gradcam_image(gradcam, number, memory.get());
+    }
+  }
+}
+
+}  // namespace cmrbias::cpu

@@ -1,0 +1,16 @@
+// One image's GradCAM map, for gradcam and for the pass that scores it at once.
+#pragma once
+
+#include "../kernels.h"
+
+namespace cmrbias::cpu {
+
+// Doubles of scratch memory for an image.
+inline std::size_t gradcam_scratch(const Gradcam& gradcam) {
+  return static_cast<std::size_t>(gradcam.channels) + static_cast<std::size_t>(gradcam.cells);
+}
+
+// Writes the maps of one image.
+void gradcam_image(const Gradcam& gradcam, std::int64_t image, double* scratch);
+
+}  // namespace cmrbias::cpu

@@ -1,0 +1,187 @@
+"""The AUCs of a classifier with all their intervals, and differences of two."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cmrbias.errors import CmrbiasError
+from cmrbias.statistics import (
+    auc_covariance,
+    auc_differences,
+    auc_summary,
+    newcombe_interval,
+    one_vs_rest_aucs,
+)
+from cmrbias.statistics.distributions import two_sided_p
+
+NAMES = ["DCM", "HCM", "NOR"]
+
+
+def sample(rng, per_class: int, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    labels = np.repeat(np.arange(3), per_class)
+    logits = rng.normal(size=(len(labels), 3))
+    logits[np.arange(len(labels)), labels] += strength
+    exponentials = np.exp(logits)
+    return exponentials / exponentials.sum(axis=1, keepdims=True), labels
+
+
+def test_values_and_methods() -> None:
+    scores, labels = sample(np.random.default_rng(0), 30, 1.0)
+    found, aucs = auc_summary(scores, labels, np.arange(90), NAMES), one_vs_rest_aucs(scores, labels)
+    assert list(found.per_class) == NAMES
+    assert [found.per_class[name].value for name in NAMES] == pytest.approx(aucs.per_class)
+    assert (found.micro.value, found.macro.value) == pytest.approx((aucs.micro, aucs.macro))
+    assert found.patients == dict.fromkeys(NAMES, 30)
+    for estimate in (*found.per_class.values(), found.micro, found.macro):
+        assert estimate.n == 90
+        assert not estimate.unreliable
+        percentile, bca, analytic = estimate.intervals
+        for interval in estimate.intervals:
+            assert interval.low < estimate.value < interval.high
+        # three methods, one spread
+        assert percentile.width == pytest.approx(analytic.width, rel=0.15)
+        assert bca.width == pytest.approx(analytic.width, rel=0.15)
+    assert found.per_class["DCM"].intervals[2].how == "DeLong"
+    assert "Obuchowski" in found.micro.intervals[2].how
+
+
+def test_numbers_do_not_depend_on_the_order_of_rows() -> None:
+    """Nor on the codes of patients, but for which patient is first: their order is kept."""
+    rng = np.random.default_rng(1)
+    scores, labels = sample(rng, 12, 1.0)
+    order = rng.permutation(36)
+    first = auc_summary(scores, labels, np.arange(36), NAMES)
+    moved = auc_summary(scores[order], labels[order], np.arange(36)[order] * 3 + 50, NAMES)
+    assert first == moved
+
+
+def test_several_cases_a_patient_widen_the_interval() -> None:
+    """Each case twice says no more than once."""
+    scores, labels = sample(np.random.default_rng(2), 20, 1.0)
+    once = auc_summary(scores, labels, np.arange(60))
+    twice = auc_summary(np.repeat(scores, 2, axis=0), np.repeat(labels, 2), np.repeat(np.arange(60), 2))
+    for name in ("0", "1", "2"):
+        one, two = once.per_class[name], twice.per_class[name]
+        assert two.interval == one.interval
+        assert (two.intervals[2].low, two.intervals[2].high) == pytest.approx(
+            (one.intervals[2].low, one.intervals[2].high)
+        )
+        assert "clustered" in two.intervals[2].how
+        assert two.fallback == one.fallback
+    assert twice.micro.interval == once.micro.interval
+
+
+def test_small_classes_are_flagged_with_newcombes_interval() -> None:
+    scores, labels = sample(np.random.default_rng(3), 30, 1.0)
+    kept = np.r_[0:5, 30:90]  # 5 DCM
+    found = auc_summary(scores[kept], labels[kept], np.arange(65), NAMES)
+    dcm = found.per_class["DCM"]
+    assert dcm.doubts == ("5 patients in a class, under 10",)
+    assert dcm.fallback == newcombe_interval(dcm.value, 5, 60)
+    assert "by Newcombe's method 5" in str(dcm)
+    assert not found.per_class["HCM"].unreliable
+    assert found.micro.unreliable
+    assert found.macro.unreliable
+    ends = np.mean([[e.fallback.low, e.fallback.high] for e in found.per_class.values()], axis=0)
+    assert (found.macro.fallback.low, found.macro.fallback.high) == pytest.approx(tuple(ends))
+
+
+def test_a_perfect_classifier_has_no_bare_zero_width() -> None:
+    labels = np.repeat([0, 1], 40)
+    found = auc_summary(np.eye(2)[labels], labels, np.arange(80))
+    for estimate in (*found.per_class.values(), found.micro, found.macro):
+        assert estimate.interval.width == 0
+        assert estimate.doubts == ("an AUC of 1", "zero width")
+        assert str(estimate).startswith("1.000 (zero width, unreliable; 0.9")
+        assert estimate.fallback.width > 0
+
+
+def test_one_patient_of_a_class() -> None:
+    """DeLong has no variance; the bootstrap keeps the one; Newcombe's interval is wide."""
+    scores, labels = sample(np.random.default_rng(4), 12, 0.5)
+    kept = np.r_[0:1, 12:36]
+    dcm = auc_summary(scores[kept], labels[kept], np.arange(25), NAMES).per_class["DCM"]
+    assert np.isnan(dcm.intervals[2].width)
+    assert dcm.fallback.width > 0.4
+
+
+def test_multi_label() -> None:
+    rng = np.random.default_rng(5)
+    targets = rng.integers(0, 2, (60, 3))
+    scores = np.clip(targets * 0.3 + rng.random((60, 3)), 0, 1)
+    found = auc_summary(scores, targets, np.repeat(np.arange(30), 2), NAMES)
+    for estimate in (*found.per_class.values(), found.micro, found.macro):
+        assert estimate.interval.low < estimate.value < estimate.interval.high
+        assert estimate.n == 30
+
+
+@pytest.mark.parametrize("per_class", [2, 5])
+def test_coverage_of_the_fallbacks(per_class) -> None:
+    """Truth from one large sample: micro, macro and each class are covered in at least 93 % of samples."""
+    rng = np.random.default_rng(6)
+    large = one_vs_rest_aucs(*sample(rng, 20_000, 1.0))
+    truth = np.array([*large.per_class, large.micro, large.macro])
+    covered = np.zeros(5)
+    for _ in range(300):
+        scores, labels = sample(rng, per_class, 1.0)
+        found = auc_summary(scores, labels, np.arange(3 * per_class), NAMES, resamples=2)
+        estimates = (*found.per_class.values(), found.micro, found.macro)
+        ends = np.array([[e.fallback.low, e.fallback.high] for e in estimates])
+        covered += (ends[:, 0] <= truth) & (truth <= ends[:, 1])
+    assert (covered / 300 >= 0.93).all()
+
+
+@pytest.mark.slow
+def test_coverage_of_micro_and_macro() -> None:
+    """All three intervals, 25 patients a class, 400 samples: 95 % give or take 3 SE and a little bias."""
+    rng = np.random.default_rng(7)
+    large = one_vs_rest_aucs(*sample(rng, 100_000, 1.0))
+    covered = np.zeros((2, 3))
+    for seed in range(400):
+        found = auc_summary(*sample(rng, 25, 1.0), np.arange(75), resamples=500, seed=seed)
+        for row, (estimate, truth) in enumerate(((found.micro, large.micro), (found.macro, large.macro))):
+            covered[row] += [interval.low <= truth <= interval.high for interval in estimate.intervals]
+    assert (covered / 400 >= 0.91).all()
+    assert (covered / 400 <= 0.985).all()
+
+
+def test_differences() -> None:
+    rng = np.random.default_rng(8)
+    first, labels = sample(rng, 40, 2.0)
+    second = sample(rng, 40, 0.3)[0]
+    patients = np.arange(120)
+    found = auc_differences(first, second, labels, patients, NAMES)
+    ours, theirs = one_vs_rest_aucs(first, labels), one_vs_rest_aucs(second, labels)
+    assert found.micro.estimate.value == pytest.approx(ours.micro - theirs.micro)
+    assert found.macro.estimate.value == pytest.approx(ours.macro - theirs.macro)
+    for column, name in enumerate(NAMES):
+        outcomes = np.repeat((labels == column)[:, None], 2, axis=1)
+        pair = auc_covariance(np.column_stack([first[:, column], second[:, column]]), outcomes, patients)
+        value, variance = pair.combination(np.array([1.0, -1.0]))
+        difference = found.per_class[name]
+        assert difference.estimate.value == pytest.approx(value)
+        assert difference.p == pytest.approx(two_sided_p(value / variance**0.5))
+        assert found.holm[name] >= difference.p
+    for difference in (*found.per_class.values(), found.micro, found.macro):
+        percentile, bca, delong = difference.estimate.intervals
+        assert percentile.width == pytest.approx(delong.width, rel=0.15)
+        assert bca.width == pytest.approx(delong.width, rel=0.15)
+        assert difference.p < 1e-4
+    swapped = auc_differences(second, first, labels, patients, NAMES)
+    assert swapped.micro.p == pytest.approx(found.micro.p)
+    assert swapped.micro.estimate.interval.high == pytest.approx(-found.micro.estimate.interval.low)
+
+
+def test_a_classifier_does_not_differ_from_itself() -> None:
+    scores, labels = sample(np.random.default_rng(9), 12, 1.0)
+    found = auc_differences(scores, scores, labels, np.arange(36))
+    assert (found.micro.p, found.macro.p, set(found.holm.values())) == (1.0, 1.0, {1.0})
+    assert str(found.micro.estimate) == "0.000 (zero width, unreliable)"
+
+
+def test_scores_of_other_cases_are_refused() -> None:
+    with pytest.raises(CmrbiasError, match="expected scores of the same cases"):
+        auc_differences(np.ones((3, 2)), np.ones((4, 2)), np.array([0, 1, 1]), np.arange(3))
+    with pytest.raises(CmrbiasError, match="expected one patient for each of 3 cases"):
+        auc_summary(np.eye(3), np.arange(3), np.arange(2))
