@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cmrbias.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from cmrbias.backbones import load_backbone
+    from cmrbias.backbones import Classifier, load_backbone, load_classifier
     from cmrbias.cohorts.format import Cohort
     from cmrbias.errors import CmrbiasError
     from cmrbias.plugins import plugin_manager
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Cohort": "cmrbias.cohorts.format",
     "CmrbiasError": "cmrbias.errors",
+    "Classifier": "cmrbias.backbones",
     "load_backbone": "cmrbias.backbones",
+    "load_classifier": "cmrbias.backbones",
     "plugin_manager": "cmrbias.plugins",
 }
-__all__ = ["CmrbiasError", "Cohort", "hookimpl", "load_backbone", "plugin_manager"]
+__all__ = [
+    "Classifier", "CmrbiasError", "Cohort", "hookimpl", "load_backbone", "load_classifier", "plugin_manager",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

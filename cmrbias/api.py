@@ -237,10 +237,12 @@ class Task:
         module: holds all parameters and buffers, and moves to the setup's device in ``__init__``;
             ``step`` calls it, never a method beside its ``forward``.
         notes: what the user is told before training starts, a line each.
+        images_per_row: how many images the network sees of a training row, for speeds.
     """
 
     Options: ClassVar[type] = NoOptions
     module: nn.Module
+    images_per_row: int = 1
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -267,6 +269,18 @@ class Task:
 
     def validate(self, epoch: int) -> dict[str, float]:
         """Returns metrics at the end of an epoch (epoch 0: before training)."""
+        return {}
+
+    def merit(self, metrics: Mapping[str, float]) -> tuple[float, ...] | None:
+        """Returns how good an epoch's metrics are, larger is better, compared number by number.
+
+        What ``checkpoint`` returned after the best epoch is kept as ``best.pt``; None (the default)
+        keeps none.
+        """
+        return None
+
+    def record(self) -> dict[str, Any]:
+        """Returns what ``run.json`` tells of the task beside its settings, as plain values."""
         return {}
 
     def checkpoint(self) -> dict[str, Any]:

@@ -84,6 +84,10 @@ def register_readers(register: Register) -> None:
 
 @hookimpl
 def register_tasks(register: Register) -> None:
+    from cmrbias.training.classify import Classify
     from cmrbias.training.pretrain import Pretrain
+    from cmrbias.training.probe import Probe
 
     register("pretrain", Pretrain)
+    register("classify", Classify)
+    register("probe", Probe)

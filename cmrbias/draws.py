@@ -49,6 +49,22 @@ def permutation(seed: int, epoch: int, count: int) -> Tensor:
     return torch.argsort(order, stable=True)
 
 
+def choose(key: Tensor, eligible: Tensor) -> Tensor:
+    """Returns for each row one of its eligible rows, uniformly: (N,) int64, -1 where there is none.
+
+    Every pair of rows gets a number from both keys, and the eligible row with the largest wins: the
+    same choice however the rows are ordered.
+
+    Args:
+        key: (N,) int64, a row's own.
+        eligible: (N, N) bool, may the row (first) get that row (second)?
+    """
+    if not len(key):
+        return key
+    number = derive(key[:, None], key).masked_fill(~eligible, torch.iinfo(torch.int64).min)
+    return torch.where(eligible.any(1), number.argmax(1), -1)
+
+
 def _shift(x: Tensor, bits: int) -> Tensor:
     """A logical shift to the right (torch's is arithmetic)."""
     return (x >> bits) & ((1 << (64 - bits)) - 1)

@@ -6,10 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 # the checkout's own folder would shadow the installed package, which has the extension
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
+
+if TYPE_CHECKING:
+    from cmrbias.plugins import Plugins
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
@@ -41,6 +45,39 @@ def example_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     subprocess.run(command, check=True, capture_output=True)
     return target
+
+
+@pytest.fixture(scope="session")
+def tiny_plugins() -> Plugins:
+    """The built-ins, and ``tiny``: a network of convolution, batch norm and 16 features, stride 4."""
+    import types
+
+    import torch
+    from torch import nn
+
+    from cmrbias import hookimpl
+    from cmrbias.api import Backbone
+    from cmrbias.plugins import Origin, plugin_manager
+
+    class Tiny(Backbone):
+        name, dim, stride = "tiny", 16, 4
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.features = nn.Sequential(
+                nn.Conv2d(1, 16, 5, 4, 2, bias=False), nn.BatchNorm2d(16), nn.ReLU()
+            )
+
+        def feature_map(self, images: torch.Tensor) -> torch.Tensor:
+            return self.features(images)
+
+    def register_backbones(register: Any) -> None:
+        register("tiny", lambda stride: Tiny())
+
+    plugins, module = plugin_manager([]), types.ModuleType("tiny")
+    module.register_backbones = hookimpl(register_backbones)  # type: ignore[attr-defined]
+    plugins.add(module, Origin("tiny", "dist-tiny", "2.0"))
+    return plugins
 
 
 @pytest.fixture(scope="session")

@@ -50,3 +50,17 @@ def test_permutations_are_permutations_and_change_by_epoch() -> None:
     assert not torch.equal(first, second)
     assert torch.equal(first, draws.permutation(0, 0, 1000))
     assert len(draws.permutation(0, 0, 0)) == 0
+
+
+def test_choices_are_eligible_uniform_and_the_same_in_any_order() -> None:
+    eligible = torch.tensor([[0, 1, 1, 1], [0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.bool)
+    index = torch.arange(4)
+    chosen = torch.stack([draws.choose(draws.keys(0, e, index, 0), eligible) for e in range(900)])
+    assert (chosen[:, 1] == -1).all()
+    assert (chosen[:, 3] == 3).all()
+    assert stats.chisquare(chosen[:, 0].bincount()[1:]).pvalue > 0.01
+    assert stats.chisquare(chosen[:, 2].bincount()[[0, 2]]).pvalue > 0.01
+    keys, order = draws.keys(0, 5, index, 0), torch.tensor([2, 0, 3, 1])
+    again = draws.choose(keys[order], eligible[order][:, order])
+    assert torch.equal(torch.where(again < 0, -1, order[again]), chosen[5][order])
+    assert len(draws.choose(torch.empty(0, dtype=torch.int64), torch.empty(0, 0, dtype=torch.bool))) == 0

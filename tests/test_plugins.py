@@ -45,7 +45,7 @@ def test_built_ins_are_there_for_every_kind(plugins: Plugins) -> None:
     assert names["methods"] == ["byol", "moco", "simclr"]
     assert names["backbones"] == ["densenet121", "resnet18", "resnet50"]
     assert names["readers"] == ["acdc", "dicom", "table"]
-    assert names["tasks"] == ["pretrain"]
+    assert names["tasks"] == ["classify", "pretrain", "probe"]
     assert {"same-image", "same-case"} <= set(names["pairings"])
     assert {"background-swap", "contrast", "crop", "flip", "rotate"} <= set(names["augmentations"])
     assert not plugins.faults

@@ -87,7 +87,16 @@ def test_its_plugin_is_a_whole_one() -> None:
 
 
 COMMANDS = ["", "cohort", "cohort phantom", "cohort import", "cohort import dicom", "cohort check"]
-COMMANDS += ["cohort import table", "cohort show", "cohort export", "pretrain", "plugins", "plugins show"]
+COMMANDS += [
+    "cohort import table",
+    "cohort show",
+    "cohort export",
+    "pretrain",
+    "finetune",
+    "probe",
+    "plugins",
+]
+COMMANDS += ["plugins show"]
 
 
 @pytest.mark.parametrize("words", COMMANDS)

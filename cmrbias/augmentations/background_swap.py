@@ -11,8 +11,6 @@ from torch import Tensor
 from cmrbias.api import Augmentation, Params, draws, option
 from cmrbias.ops import Align, Fill, background_residual, background_swap
 
-_LEAST = torch.iinfo(torch.int64).min
-
 
 class BackgroundSwap(Augmentation):
     """Puts the heart before the background of another patient's image of the same frame (ED, ES).
@@ -72,17 +70,10 @@ class BackgroundSwap(Augmentation):
 
 
 def _donors(has_heart: Tensor, params: Params) -> Tensor:
-    """Returns each image's donor (N,) int64, itself where it is to stay as it is.
-
-    Every pair of images gets a number from both keys, and the eligible donor with the largest wins:
-    uniform, and the same however the batch is ordered.
-    """
+    """Returns each image's donor (N,) int64, itself where it is to stay as it is."""
     key, patient, frame = params["key"], params["patient"], params["frame"]
-    itself = torch.arange(len(key), device=key.device)
-    if not len(key):
-        return itself
     usable = has_heart & (patient >= 0)
     eligible = usable & (patient[:, None] != patient) & (frame[:, None] == frame)  # recipient, donor
-    number = draws.derive(key[:, None], key).masked_fill(~eligible, _LEAST)
-    swapped = params["swap"] & usable & eligible.any(1)
-    return torch.where(swapped, number.argmax(1), itself)
+    chosen = draws.choose(key, eligible)
+    swapped = params["swap"] & usable & (chosen >= 0)
+    return torch.where(swapped, chosen, torch.arange(len(key), device=key.device))

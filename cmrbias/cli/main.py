@@ -16,6 +16,8 @@ from cmrbias.plugins import Plugins, installed, origin_of, plugin_manager
 BUILT_IN = {
     "cohort": ("cmrbias.cli.cohort:command", "Make, import, check and show cohorts of prepared images."),
     "pretrain": ("cmrbias.cli.pretrain:command", "Pretrain a backbone by self-supervision."),
+    "finetune": ("cmrbias.cli.finetune:command", "Train a classifier: encoder and linear layer."),
+    "probe": ("cmrbias.cli.probe:command", "Train a linear layer on frozen features."),
     "plugins": ("cmrbias.cli.plugins:command", "List plugins and show what they offer."),
 }
 

@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,6 +34,8 @@ class Position:
     step: int = 0  # optimiser steps done in the epoch
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)  # parts of batches that had the metric
+    best_epoch: int | None = None  # of those done, by the task's merit
+    merit: list[float] = field(default_factory=list)  # that epoch's
 
     def add(self, values: Mapping[str, Tensor]) -> None:
         """Adds the metrics of one part of a batch; what is NaN was not to be had there."""
@@ -49,11 +52,12 @@ class Position:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a call of ``train`` ended."""
+    """How a call of ``train`` ended; ``best_epoch`` is that of ``best.pt``, if the task selects one."""
 
     interrupted: bool
     images: int
     seconds: float
+    best_epoch: int | None = None
 
 
 class Loop:
@@ -120,8 +124,11 @@ class Loop:
             raise CmrbiasError(
                 f"{self.run.last}: does not fit the network that run.json describes: {reason}"
             ) from None
-        self.position = Position(state["epoch"], state["step"], state["sums"], state["counts"])
+        names = [f.name for f in fields(Position)]
+        self.position = Position(**{name: state[name] for name in names if name in state})
         self.run.cut_back(self.position.epoch)
+        if self.position.best_epoch == self.position.epoch and not self.position.step:
+            self._save(self.run.best)  # it may have been killed between the two checkpoints
 
     def train(self) -> Ended:
         """Trains to the recipe's last epoch, or to Ctrl-C, which ends at the next step's boundary."""
@@ -133,11 +140,11 @@ class Loop:
         try:
             with _interrupt() as interrupted:
                 if not self.run.log:
-                    self._end_epoch(0, self.task.validate(0))
+                    self._end_epoch(self.task.validate(0))
                 while self.position.epoch < self.recipe.epochs and not interrupted.is_set():
                     images += self._epoch(interrupted)
                 if self.position.step:
-                    self._save()
+                    self._save(self.run.last)
         except BaseException as raised:
             error = raised
             raise
@@ -145,10 +152,10 @@ class Loop:
             self.progress.close()
             self.loggers.call("on_run_end", run=self.run, error=error)
         stopped = self.position.epoch < self.recipe.epochs
-        return Ended(stopped, images, time.perf_counter() - started)
+        return Ended(stopped, images, time.perf_counter() - started, self.position.best_epoch)
 
     def _epoch(self, interrupted: threading.Event) -> int:
-        """Trains the rest of the epoch; returns how many rows it took."""
+        """Trains the rest of the epoch; returns how many images the network saw in it."""
         at, recipe = self.position, self.recipe
         order = draws.permutation(self.seed, at.epoch, len(self.task))
         self.task.module.train()
@@ -157,12 +164,13 @@ class Loop:
             rows = order[at.step * recipe.batch : (at.step + 1) * recipe.batch]
             self._step(rows)
             at.step += 1
-            self.progress.step(at.epoch, at.step, len(rows), self._loss())
+            self.progress.step(at.epoch, at.step, len(rows) * self.task.images_per_row, self._loss())
             if interrupted.is_set() and at.step < self.steps_per_epoch:
-                return (at.step - first) * recipe.batch
-        self.position = Position(at.epoch + 1)
-        self._end_epoch(at.epoch + 1, at.means() | self.task.validate(at.epoch + 1))
-        return (at.step - first) * recipe.batch
+                break
+        else:
+            self.position = Position(at.epoch + 1, best_epoch=at.best_epoch, merit=at.merit)
+            self._end_epoch(at.means() | self.task.validate(at.epoch + 1))
+        return (at.step - first) * recipe.batch * self.task.images_per_row
 
     def _step(self, rows: Tensor) -> None:
         """One optimiser step over ``rows`` (batch,) int64, in ``accumulate`` parts."""
@@ -205,25 +213,27 @@ class Loop:
                 own = [p for group in optimiser.param_groups for p in group["params"]]
                 loss.backward(inputs=own)  # type: ignore[no-untyped-call]
 
-    def _end_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
+    def _end_epoch(self, metrics: dict[str, float]) -> None:
         """Writes the log's line, then the checkpoint: a line too many is cut back on resume."""
-        self.run.add({"epoch": epoch, **metrics})
-        self._save()
-        self.progress.epoch(epoch, metrics)
-        self.loggers.call("on_epoch_end", run=self.run, epoch=epoch, metrics=dict(metrics))
-
-    def _save(self) -> None:
         at = self.position
-        state: dict[str, Any] = {
-            **self.task.checkpoint(),
-            "module": self.task.module.state_dict(),
-            "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
-            "epoch": at.epoch,
-            "step": at.step,
-            "sums": at.sums,
-            "counts": at.counts,
-        }
-        checkpoint.save(self.run.last, state)
+        merit = list(self.task.merit(metrics) or ()) if at.epoch else []
+        better = bool(merit) and (at.best_epoch is None or merit > at.merit)
+        if better:
+            at.best_epoch, at.merit = at.epoch, merit
+        self.run.add({"epoch": at.epoch, **metrics})
+        self._save(self.run.last)
+        if better:
+            self._save(self.run.best)
+        self.progress.epoch(at.epoch, metrics)
+        self.loggers.call("on_epoch_end", run=self.run, epoch=at.epoch, metrics=dict(metrics))
+
+    def _save(self, path: Path) -> None:
+        """Writes weights and position; in ``last.pt`` also what only going on needs."""
+        state: dict[str, Any] = {**self.task.checkpoint(), **asdict(self.position)}
+        if path == self.run.last:
+            state["module"] = self.task.module.state_dict()
+            state["optimisers"] = {name: o.state_dict() for name, o in self.optimisers.items()}
+        checkpoint.save(path, state)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Signs of life other than the loss: are embeddings spread out, and do neighbours share a label?"""
+"""Signs of life other than the loss: spread of embeddings, labels of neighbours, AUC of a classifier."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from cmrbias.statistics import binary_auc
 
 
 def embedding_std(embeddings: Tensor) -> float:
@@ -51,6 +53,19 @@ def knn_accuracy(embeddings: Tensor, labels: np.ndarray, patients: np.ndarray, k
     if not voted.any():
         return float("nan")
     return float((votes.argmax(1) == label)[voted].double().mean())
+
+
+def macro_auc(scores: Tensor, labels: Tensor) -> float:
+    """Returns the mean over classes of the one-vs-rest AUC, ties counting one half.
+
+    Args:
+        scores: (N, K), larger for a likelier class.
+        labels: (N,) int64. Classes that all rows have, or none, take no part; NaN if no class is left.
+    """
+    outcomes = F.one_hot(labels, scores.shape[1]).bool().numpy()
+    columns = zip(scores.numpy().T, outcomes.T, strict=True)
+    areas = [binary_auc(column, outcome) for column, outcome in columns if 0 < outcome.sum() < len(outcome)]
+    return sum(areas) / len(areas) if areas else float("nan")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ VERSION = 1
 
 
 class Run:
-    """``run.json`` (what was asked for, with what), ``log.jsonl`` (a line an epoch), ``last.pt``."""
+    """``run.json`` (what was asked for, with what), ``log.jsonl`` (a line an epoch), checkpoints."""
 
     def __init__(self, path: Path, info: dict[str, Any], log: list[dict[str, Any]]) -> None:
         self.path = path
@@ -30,6 +30,11 @@ class Run:
     def last(self) -> Path:
         """The checkpoint to go on from."""
         return self.path / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch, for tasks that select one."""
+        return self.path / "best.pt"
 
     @classmethod
     def create(cls, path: Path, info: dict[str, Any]) -> Run:
@@ -85,6 +90,12 @@ class Run:
     def _save_log(self) -> None:
         text = "".join(json.dumps(line) + "\n" for line in self.log)
         write_atomically(self.path / "log.jsonl", lambda file: file.write(text.encode()))
+
+
+def run_of(weights: Path) -> Run | None:
+    """Returns the run that weights come from, given as a run or a checkpoint in it; None for others."""
+    folder = weights if weights.is_dir() else weights.parent
+    return Run.open(folder) if (folder / "run.json").is_file() else None
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from cmrbias.plugins import Plugins
 from cmrbias.training.loggers import Loggers
 from cmrbias.training.loop import Ended, Loop
 from cmrbias.training.precision import pick_device, pick_precision
-from cmrbias.training.run import Run, machine, patient_hash, versions
+from cmrbias.training.run import Run, machine, patient_hash, run_of, versions
 
 Say = Callable[[str], None]
 
@@ -62,6 +62,7 @@ def start(settings: Settings, out: Path, plugins: Plugins, say: Say) -> tuple[Ru
         "plugins": _origins(settings, plugins),
         "machine": machine(),
         "patients_seen": _seen(settings, cohort),
+        "record": task.record(),
         "status": "started",
     }
     for note in task.notes:
@@ -164,6 +165,6 @@ def _seen(settings: Settings, cohort: Cohort) -> list[str]:
     """Returns hashes of the patients that the weights have seen: this cohort's, and those inherited."""
     trained = {patient_hash(p) for p in cohort.column("patient")[cohort.cases("train")]}
     weights = settings.options.get("weights")
-    if weights and (Path(weights) / "run.json").is_file():
-        trained |= set(Run.open(Path(weights)).info.get("patients_seen", []))
+    if weights and (run := run_of(Path(weights))):
+        trained |= set(run.info.get("patients_seen", []))
     return sorted(trained)

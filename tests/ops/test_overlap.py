@@ -380,7 +380,7 @@ def test_saliency_can_be_trained_towards_the_heart():
     activations = torch.rand(4, 8, 7, 7, generator=generator)
     gradients = torch.rand(4, 8, 7, 7, generator=generator).requires_grad_()
     masks = make_masks("disc", (4, 56, 56), seed=3)
-    optimiser = torch.optim.Adam([gradients], lr=0.05)
+    optimiser = torch.optim.Adam([gradients], lr=0.2)
     scores = []
     for _ in range(40):
         found = ops.overlap(ops.gradcam(activations, F.softplus(gradients)), masks)
@@ -389,7 +389,7 @@ def test_saliency_can_be_trained_towards_the_heart():
         loss.backward()
         optimiser.step()
         scores.append(1 - loss.item())
-    assert scores[-1] > scores[0] + 0.05
+    assert scores[-1] > 1.3 * scores[0]
 
 
 # --- as an operator -------------------------------------------------------------------------------

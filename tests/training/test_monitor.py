@@ -6,9 +6,12 @@ import math
 
 import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from cmrbias.training.monitor import embedding_std, estimated_statistics, knn_accuracy
+from cmrbias.training.monitor import embedding_std, estimated_statistics, knn_accuracy, macro_auc
 
 
 def test_std_is_one_on_the_sphere_and_zero_for_a_collapse() -> None:
@@ -63,3 +66,14 @@ def test_statistics_are_those_of_the_batches_and_are_forgotten_afterwards() -> N
         assert not network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert norm.momentum == 0.1
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), *[st.integers(0, 4)] * 3), min_size=3, max_size=25))
+def test_macro_auc_is_scikit_learn_s_mean_over_the_classes_that_have_one(rows: list[tuple[int, ...]]) -> None:
+    labels, scores = np.array([r[0] for r in rows]), np.array([r[1:] for r in rows]) / 4
+    there = [k for k in range(3) if 0 < (labels == k).sum() < len(labels)]
+    found = macro_auc(torch.as_tensor(scores), torch.as_tensor(labels))
+    if there:
+        assert math.isclose(found, np.mean([roc_auc_score(labels == k, scores[:, k]) for k in there]))
+    else:
+        assert math.isnan(found)

@@ -1,0 +1,31 @@
+"""What became of a classifier, read from its run's log alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+
+def summarise_classifier(log: Sequence[dict[str, Any]], best_epoch: int | None) -> list[str]:
+    """Returns sentences: training loss, the validation part's scores at the best epoch, training AUC.
+
+    Args:
+        log: a line an epoch, epoch 0 before training.
+        best_epoch: the epoch that ``best.pt`` holds; None without a validation part.
+    """
+    epochs = [line for line in log if line["epoch"] > 0]
+    first, last = epochs[0], epochs[-1]
+    said = [f"training loss: {first['loss']:.3f} in epoch 1, {last['loss']:.3f} in epoch {last['epoch']}"]
+    if best_epoch is None:
+        said.append(f"no validation part: last.pt holds epoch {last['epoch']}")
+    else:
+        best = next(line for line in epochs if line["epoch"] == best_epoch)
+        said.append(
+            f"validation: macro AUC {best['val_auc']:.3f}, loss {best['val_loss']:.3f}, accuracy "
+            f"{best['val_accuracy']:.3f} in epoch {best_epoch}, the best, which best.pt holds "
+            "(selected on it, so too high)"
+        )
+    if math.isfinite(last.get("train_auc", math.nan)):
+        said.append(f"training cases: macro AUC {last['train_auc']:.3f} after the last epoch")
+    return said

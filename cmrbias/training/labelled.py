@@ -1,0 +1,162 @@
+"""The labelled cases that a classifier trains on: which there are, which are left out, which validate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmrbias.cohorts.format import TABLE, Cohort
+from cmrbias.cohorts.splits import draw_split
+from cmrbias.errors import CmrbiasError, unknown
+from cmrbias.training.cases import Cases
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The cases of ``split == train``, a row each, but those that are left out.
+
+    Attributes:
+        cases: the rows.
+        target: the column that holds the labels.
+        classes: the names of the K classes that some training patient has.
+        labels: (N,) int64, 0 to K - 1.
+        training, validation: row numbers (n,) int64; a patient is in one of them.
+        incomplete: frame to the number of cases whose mask of it is incomplete; ``left_out`` counts
+            the cases with any.
+    """
+
+    cases: Cases
+    target: str
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    training: np.ndarray
+    validation: np.ndarray
+    incomplete: dict[str, int]
+    left_out: int
+
+    def counts(self, rows: np.ndarray) -> np.ndarray:
+        """Returns how many of ``rows`` (n,) each class has: (K,) int64."""
+        return np.bincount(self.labels[rows], minlength=len(self.classes))
+
+    def notes(self) -> list[str]:
+        """Returns what the user should know of it, a line each."""
+        parts = {"training": self.training, "validation": self.validation}
+        said = [
+            f"{name} cases: " + ", ".join(map("{} {}".format, self.classes, self.counts(rows)))
+            for name, rows in parts.items()
+            if len(rows)
+        ]
+        if self.left_out:
+            each = ", ".join(f"{name} {count}" for name, count in self.incomplete.items())
+            said.append(f"left out: {self.left_out} training cases with an incomplete heart mask ({each})")
+        return said
+
+
+def labelled(
+    cohort: Cohort, column: str | None, frames: Sequence[str], masked: bool, validation: float
+) -> Labelled:
+    """Returns the training cases of a cohort with their labels.
+
+    Args:
+        cohort: with a target of kind ``class``.
+        column: the target; None is the first.
+        frames: the frames that a classifier takes; none means all.
+        masked: leave out cases with an incomplete mask in any of those frames.
+        validation: share of the patients that validate, stratified by class. Which they are does not
+            depend on the training's seed, so that seeds can be compared.
+
+    Raises:
+        CmrbiasError: no such target, labels missing, a class with a single patient, no masks.
+    """
+    name, listed = _target(cohort, column)
+    cases = Cases(cohort, cohort.cases("train"), tuple(frames) or cohort.frames)
+    _refuse_unlabelled(cases, name)
+    incomplete: dict[str, int] = {}
+    left_out = 0
+    if masked:
+        _refuse_maskless(cases)
+        incomplete = dict(zip(cases.frames, (~cases.complete).sum(0).tolist(), strict=True))
+        used = np.flatnonzero(cases.complete.all(1))
+        left_out = len(cases) - len(used)
+        cases = cases.some(used)
+    cells = cohort.column(name)[cases.case].tolist()
+    patients = cohort.column("patient")[cases.case].tolist()
+    classes = tuple(label for label in listed if label in set(cells))
+    _refuse_lone_patients(cohort, name, classes, cells, patients)
+    labels = np.array([classes.index(cell) for cell in cells], dtype=np.int64)
+    parts = np.array(draw_split(patients, cells, 1 - validation, seed=0))
+    return Labelled(
+        cases,
+        name,
+        classes,
+        labels,
+        np.flatnonzero(parts == "train"),
+        np.flatnonzero(parts == "test"),
+        incomplete,
+        left_out,
+    )
+
+
+def _target(cohort: Cohort, column: str | None) -> tuple[str, list[str]]:
+    """Returns the column and its classes."""
+    kinds = {name: target["kind"] for name, target in cohort.targets.items()}
+    usable = [name for name, kind in kinds.items() if kind == "class"]
+    name = column or next(iter(usable), None)
+    if name is None:
+        raise CmrbiasError(
+            f"{cohort.path}: holds no labels to classify: expected a target of kind 'class' in cohort.json, "
+            f"found {kinds or 'none'}; import it with labels"
+        )
+    if name not in kinds:
+        raise CmrbiasError(f"{cohort.path}: --label: {unknown('label column', name, kinds, kinds)}")
+    if name not in usable:
+        raise CmrbiasError(
+            f"{cohort.path}: --label {name}: expected a target of kind 'class', found {kinds[name]!r}"
+        )
+    return name, [str(label) for label in cohort.targets[name]["classes"]]
+
+
+def _refuse_unlabelled(cases: Cases, column: str) -> None:
+    empty = np.flatnonzero(cases.codes(column) < 0)
+    if len(empty):
+        named = ", ".join(cases.cohort.column("case")[cases.case[empty[:3]]])
+        more = ", ..." if len(empty) > 3 else ""
+        raise CmrbiasError(
+            f"{cases.cohort.path / TABLE}: column {column!r} is empty in {len(empty)} of {len(cases)} "
+            f"training rows (case {named}{more}): fill it in, or leave those cases out of the import"
+        )
+
+
+def _refuse_maskless(cases: Cases) -> None:
+    """Raises where there is no case whose masks are all complete."""
+    if not cases.cohort.has_masks:
+        raise CmrbiasError(
+            f"{cases.cohort.path}: this cohort has no heart masks, which the input mode needs: use "
+            "--input full, or import it with contours"
+        )
+    if not cases.complete.all(1).any():
+        raise CmrbiasError(
+            f"{cases.cohort.path}: no training case has complete heart masks "
+            f"({'+'.join(cases.cohort.structures)}) in {' and '.join(cases.frames)}: use --input full, "
+            "choose --frames, or import with --mask-structures"
+        )
+
+
+def _refuse_lone_patients(
+    cohort: Cohort, column: str, classes: Sequence[str], cells: Sequence[str], patients: Sequence[str]
+) -> None:
+    """Raises where there are fewer than two classes, or a class has a single patient."""
+    of = {label: {p for p, cell in zip(patients, cells, strict=True) if cell == label} for label in classes}
+    if len(classes) < 2:
+        raise CmrbiasError(
+            f"{cohort.path}: column {column!r}: expected training cases of two classes or more, found "
+            f"{', '.join(classes) or 'none'}"
+        )
+    alone = [label for label in classes if len(of[label]) < 2]
+    if alone:
+        raise CmrbiasError(
+            f"{cohort.path}: column {column!r}: class {alone[0]!r} has a single training patient: expected "
+            "two or more; merge the class with another, or leave it out"
+        )
