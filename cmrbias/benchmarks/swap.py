@@ -5,13 +5,15 @@ Both in one run, with malloc tuned; discs of 5 % of the frame for hearts, random
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from cmrbias.benchmarks.timing import Row, bandwidth, in_new_process, milliseconds
+from cmrbias.errors import CmrbiasError
 from cmrbias.ops import background_swap, background_swap_reference
+from cmrbias.ops.extension import has_kernel
 
 
 def compare(
@@ -39,28 +41,27 @@ def compare(
 
     Raises:
         AssertionError: two ways differ.
+        CmrbiasError: there is no kernel to measure.
     """
+    if not has_kernel(torch.device(device)):
+        raise CmrbiasError(
+            f"benchmark swap: cmrbias._C was not built for {device}: reinstall cmrbias to build it"
+        )
     if threads is not None:
         torch.set_num_threads(threads)
     torch.manual_seed(0)
     images = torch.rand(cases, frames, size, size).to(device)
     masks = discs(cases, frames, size).to(device)
     donors = torch.randperm(cases).to(device)
-    tasks = _tasks(images, masks, donors)
-    for ways in tasks.values():
+    least = 1000 * (2 * images.nbytes + masks.nbytes) / bandwidth(writing=True, device=device)
+    result = []
+    for task, ways in _tasks(images, masks, donors).items():
         ours, *others = (call() for call in ways.values())
         for other in others:
             torch.testing.assert_close(ours, other, rtol=0, atol=1e-6)
-    times = milliseconds(
-        {f"{task}: {way}": call for task, ways in tasks.items() for way, call in ways.items()}, repeats
-    )
-    least = 1000 * (2 * images.nbytes + masks.nbytes) / bandwidth(writing=True, device=device)
-
-    def rows(task: str, ways: Iterable[str]) -> list[Row]:
-        taken = {way: times[f"{task}: {way}"] for way in ways} | {"bytes / bandwidth": least}
-        return [Row(way, time, time / taken["cmrbias"]) for way, time in taken.items()]
-
-    return [(task, rows(task, ways)) for task, ways in tasks.items()]
+        times = milliseconds(ways, repeats) | {"bytes / bandwidth": least}
+        result.append((task, [Row(way, time, time / times["cmrbias"]) for way, time in times.items()]))
+    return result
 
 
 def _tasks(images: Tensor, masks: Tensor, donors: Tensor) -> dict[str, dict[str, Callable[[], Tensor]]]:

@@ -31,7 +31,6 @@ namespace cpu {
 namespace {
 
 constexpr int BLOCK = 32;  // pixels whose masks are looked at together
-constexpr int AHEAD = 8;   // rows between asking for pixels and using them
 
 // Calls work<plane>(swap, case, frame, memory) for each plane, each thread with its own memory.
 template <auto work>
@@ -81,16 +80,6 @@ void select(T* result, const T* own, const T* outside, const std::uint8_t* heart
   }
 }
 
-// Asks for the recipient's pixels that select() will read: pieces too short for the processor to foresee.
-template <class T>
-void prefetch(const T* own, const std::uint8_t* heart, int width) {
-  for (int start = 0; start < width; start += BLOCK) {
-    const int end = std::min(start + BLOCK, width);
-    if (!has_heart(heart + start, end - start)) continue;
-    for (int x = start; x < end; x += 64 / sizeof(T)) __builtin_prefetch(own + x);
-  }
-}
-
 // Writes the frames of all recipients of a donor's plane.
 template <class T>
 void forward_plane(const Swap& swap, std::int64_t donor, std::int64_t frame, char* memory) {
@@ -113,8 +102,6 @@ void forward_plane(const Swap& swap, std::int64_t donor, std::int64_t frame, cha
     for (int y = 0; y < swap.height; ++y) {
       const T* outside = moved_row(background, swap, shift, y, moved);
       const int start = y * width;
-      const int ahead = start + AHEAD * width;
-      if (y + AHEAD < swap.height) prefetch(images + plane + ahead, heart + ahead, width);
       const bool whole = !has_heart(heart + start, width);
       if (!whole) select(merged, images + plane + start, outside, heart + start, width);
       stream(output + plane + start, whole ? outside : merged, sizeof(T) * static_cast<std::size_t>(width));
