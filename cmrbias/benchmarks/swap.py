@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from cmrbias.benchmarks.timing import Row, bandwidth, in_new_process, milliseconds
+from cmrbias.errors import CmrbiasError
 from cmrbias.ops import background_swap, background_swap_reference
+from cmrbias.ops.extension import has_kernel
 
 
 def compare(
@@ -39,27 +41,26 @@ def compare(
 
     Raises:
         AssertionError: two ways differ.
+        CmrbiasError: there is no kernel to measure.
     """
+    if not has_kernel(torch.device(device)):
+        raise CmrbiasError(
+            f"benchmark swap: cmrbias._C was not built for {device}: reinstall cmrbias to build it"
+        )
     if threads is not None:
         torch.set_num_threads(threads)
     torch.manual_seed(0)
     images = torch.rand(cases, frames, size, size).to(device)
     masks = discs(cases, frames, size).to(device)
     donors = torch.randperm(cases).to(device)
-    tasks = _tasks(images, masks, donors)
-    for ways in tasks.values():
-        results = [call() for call in ways.values()]
-        for result in results[1:]:
-            torch.testing.assert_close(results[0], result, rtol=0, atol=1e-6)
-    times = milliseconds(
-        {f"{task}: {way}": call for task, ways in tasks.items() for way, call in ways.items()}, repeats
-    )
     least = 1000 * (2 * images.nbytes + masks.nbytes) / bandwidth(writing=True, device=device)
     table: list[tuple[str, list[Row]]] = []
-    for task, ways in tasks.items():
-        ours = times[f"{task}: cmrbias"]
-        rows = [Row(way, times[f"{task}: {way}"], times[f"{task}: {way}"] / ours) for way in ways]
-        table.append((task, [*rows, Row("bytes / bandwidth", least, least / ours)]))
+    for task, ways in _tasks(images, masks, donors).items():
+        ours, *others = (call() for call in ways.values())
+        for other in others:
+            torch.testing.assert_close(ours, other, rtol=0, atol=1e-6)
+        times = milliseconds(ways, repeats) | {"bytes / bandwidth": least}
+        table.append((task, [Row(way, time, time / times["cmrbias"]) for way, time in times.items()]))
     return table
 
 

@@ -8,12 +8,7 @@ the extension, or its CUDA half, was not built. A new operator is one more file 
 from cmrbias.ops.auc import AUC, BootstrapAUC, bootstrap_auc, bootstrap_auc_reference
 from cmrbias.ops.extension import _C
 from cmrbias.ops.gradcam import gradcam, gradcam_reference
-from cmrbias.ops.hearts import (
-    Align,
-    background_residual,
-    background_residual_reference,
-    centroid_shifts,
-)
+from cmrbias.ops.hearts import Align, background_residual, background_residual_reference, centroid_shifts
 from cmrbias.ops.overlap import Overlap, gradcam_overlap, overlap, overlap_reference
 from cmrbias.ops.projection import Projection, project_masks, project_masks_reference
 from cmrbias.ops.swap import Fill, background_swap, background_swap_reference

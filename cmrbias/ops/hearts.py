@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from cmrbias.errors import CmrbiasError, unknown
-from cmrbias.ops.extension import _C, check_device, check_mask_dtype, has_kernel, library, wrong
+from cmrbias.ops.extension import _C, check_device, check_mask_dtype, has_kernel, launch, register, wrong
 
 __all__ = [
     "Align", "background_residual", "background_residual_reference", "centroid_shifts",
@@ -135,31 +134,21 @@ def kernel_hearts(labels: Tensor, donors: Tensor | None, shifts: Tensor | None) 
     )
 
 
-def _launch(kernel: str, hearts: Any, output: Tensor) -> Tensor:
-    """Runs a kernel that writes integers, and returns them."""
-    if output.device.type == "cuda":
-        with torch.cuda.device(output.device):
-            stream = torch.cuda.current_stream().cuda_stream
-            getattr(_C, f"{kernel}_cuda")(hearts, output.data_ptr(), stream)
-    else:
-        getattr(_C, f"{kernel}_cpu")(hearts, output.data_ptr())
-    return output
-
-
 def _heart_sums(masks: Tensor) -> Tensor:
     output = masks.new_zeros((*masks.shape[:2], 3), dtype=torch.int64)
-    if masks.numel() == 0:
-        return output
-    labels = masks.contiguous().view(torch.uint8)
-    return _launch("heart_sums", kernel_hearts(labels, None, None), output)
+    if masks.numel():
+        labels = masks.contiguous().view(torch.uint8)
+        launch("heart_sums", masks.device, kernel_hearts(labels, None, None), output.data_ptr())
+    return output
 
 
 def _heart_residual(masks: Tensor, donors: Tensor, shifts: Tensor | None) -> Tensor:
     output = masks.new_zeros(masks.shape[:2], dtype=torch.int64)
-    if masks.numel() == 0:
-        return output
-    labels, donors, shifts = trusted(masks, donors, shifts)
-    return _launch("heart_residual", kernel_hearts(labels, donors, shifts), output)
+    if masks.numel():
+        labels, donors, shifts = trusted(masks, donors, shifts)
+        hearts = kernel_hearts(labels, donors, shifts)
+        launch("heart_residual", masks.device, hearts, output.data_ptr())
+    return output
 
 
 def check_align(align: str) -> None:
@@ -204,17 +193,15 @@ def check_donors(donors: Tensor, masks: Tensor) -> None:
         )
 
 
-def _register(schema: str, kernel: Callable[..., Tensor], each: tuple[int, ...]) -> None:
-    """Registers a kernel that gives each mask integers of shape ``each``."""
-    name = f"cmrbias::{schema.partition('(')[0]}"
-    library.define(schema)  # type: ignore[no-untyped-call]
-    torch.library.impl(name, ("cpu", "cuda"), kernel, lib=library)
-
-    def fake(masks: Tensor, *_: Tensor | None) -> Tensor:
-        return masks.new_empty((*masks.shape[:2], *each), dtype=torch.int64)
-
-    torch.library.register_fake(name, fake, lib=library)
-
-
-_register("heart_sums(Tensor masks) -> Tensor", _heart_sums, (3,))
-_register("heart_residual(Tensor masks, Tensor donors, Tensor? shifts) -> Tensor", _heart_residual, ())
+register(
+    "heart_sums",
+    "(Tensor masks) -> Tensor",
+    _heart_sums,
+    lambda masks: masks.new_empty((*masks.shape[:2], 3), dtype=torch.int64),
+)
+register(
+    "heart_residual",
+    "(Tensor masks, Tensor donors, Tensor? shifts) -> Tensor",
+    _heart_residual,
+    lambda masks, donors, shifts: masks.new_empty(masks.shape[:2], dtype=torch.int64),
+)

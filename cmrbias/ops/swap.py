@@ -10,7 +10,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmrbias.errors import unknown
-from cmrbias.ops.extension import _C, check_device, check_floats, has_kernel, kernel_type, library, wrong
+from cmrbias.ops.extension import (
+    _C,
+    check_device,
+    check_floats,
+    has_kernel,
+    kernel_type,
+    launch,
+    library,
+    register,
+    wrong,
+)
 from cmrbias.ops.hearts import (
     Align,
     check_align,
@@ -153,11 +163,9 @@ def _launch_swap(
     )
     if values.device.type == "cuda":
         scratch = values.new_empty(n * c * swap.scratch_bytes, dtype=torch.uint8)
-        with torch.cuda.device(values.device):
-            stream = torch.cuda.current_stream().cuda_stream
-            getattr(_C, f"{kernel}_cuda")(swap, scratch.data_ptr(), stream)
+        launch(kernel, values.device, swap, scratch.data_ptr())
     else:
-        getattr(_C, f"{kernel}_cpu")(swap)
+        launch(kernel, values.device, swap)
     return output
 
 
@@ -168,17 +176,19 @@ def _swap_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _register_swap(kernel: str, transposed: str) -> None:
     """Registers one of the two linear maps, each of which is the other's gradient."""
-    name = f"cmrbias::{kernel}"
     schema = "(Tensor values, Tensor masks, Tensor donors, Tensor? shifts, str fill) -> Tensor"
-    library.define(kernel + schema)  # type: ignore[no-untyped-call]
-    torch.library.impl(name, ("cpu", "cuda"), functools.partial(_launch_swap, kernel), lib=library)
-    torch.library.register_fake(name, lambda values, *_: values.new_empty(values.shape), lib=library)
+    register(
+        kernel,
+        schema,
+        functools.partial(_launch_swap, kernel),
+        lambda values, *_: values.new_empty(values.shape),
+    )
 
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         operator = getattr(torch.ops.cmrbias, transposed)
         return operator(gradient, *ctx.saved_tensors, ctx.fill), None, None, None, None
 
-    torch.library.register_autograd(name, backward, setup_context=_swap_context, lib=library)
+    torch.library.register_autograd(f"cmrbias::{kernel}", backward, setup_context=_swap_context, lib=library)
 
 
 _register_swap("background_swap", "background_swap_backward")

@@ -64,7 +64,7 @@ class Background {
   Background(Fill fill, const Plane<T>& donor, const Scratch<Real<T>>& scratch, T* filled)
       : donor_(donor), filled_(filled) {
     const int count = donor.height * donor.width;
-    if (fill == Fill::donor || !any(donor.heart, count)) {
+    if (fill == Fill::donor || !has_heart(donor.heart, count)) {
       filled_ = nullptr;
     } else if (fill == Fill::mean) {
       const int known = count_known(donor.heart, count);
@@ -79,7 +79,7 @@ class Background {
 
   const T* row(int y) const {
     const int start = y * donor_.width;
-    return filled_ && any(donor_.heart + start, donor_.width) ? filled_ + start : donor_.pixels + start;
+    return filled_ && has_heart(donor_.heart + start, donor_.width) ? filled_ + start : donor_.pixels + start;
   }
 
  private:
@@ -99,7 +99,7 @@ class Background {
   void fill_rows(const Filling& filling) {
     for (int y = 0; y < donor_.height; ++y) {
       const int start = y * donor_.width;
-      if (!any(donor_.heart + start, donor_.width)) continue;
+      if (!has_heart(donor_.heart + start, donor_.width)) continue;
       for (int x = 0; x < donor_.width; ++x) {
         if (donor_.known(start + x)) {
           filled_[start + x] = donor_.pixels[start + x];

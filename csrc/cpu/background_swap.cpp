@@ -31,7 +31,6 @@ namespace cpu {
 namespace {
 
 constexpr int BLOCK = 32;  // pixels whose masks are looked at together
-constexpr int AHEAD = 8;   // rows between asking for pixels and using them
 
 // Calls work<plane>(swap, case, frame, memory) for each plane, each thread with its own memory.
 template <auto work>
@@ -59,7 +58,7 @@ const T* moved_row(const Background<T>& background, const Swap& swap, const Shif
   if (inside && shift.right == 0) return background.row(from);
   std::fill_n(buffer, swap.width, T{});
   if (inside) {
-    const Common columns(shift.right, swap.width);
+    const Kept columns(shift.right, swap.width);
     std::copy_n(background.row(from) + columns.from, columns.count, buffer + columns.to);
   }
   return buffer;
@@ -70,7 +69,7 @@ template <class T>
 void select(T* result, const T* own, const T* outside, const std::uint8_t* heart, int width) {
   for (int start = 0; start < width; start += BLOCK) {
     const int end = std::min(start + BLOCK, width);
-    if (any(heart + start, end - start)) {
+    if (has_heart(heart + start, end - start)) {
       for (int x = start; x < end; ++x) {
         const T inner = own[x], outer = outside[x];  // both read, so that this becomes a vector's blend
         result[x] = heart[x] ? inner : outer;
@@ -78,16 +77,6 @@ void select(T* result, const T* own, const T* outside, const std::uint8_t* heart
     } else {
       std::copy(outside + start, outside + end, result + start);
     }
-  }
-}
-
-// Asks for the recipient's pixels that select() will read: pieces too short for the processor to foresee.
-template <class T>
-void prefetch(const T* own, const std::uint8_t* heart, int width) {
-  for (int start = 0; start < width; start += BLOCK) {
-    const int end = std::min(start + BLOCK, width);
-    if (!any(heart + start, end - start)) continue;
-    for (int x = start; x < end; x += 64 / sizeof(T)) __builtin_prefetch(own + x);
   }
 }
 
@@ -113,9 +102,7 @@ void forward_plane(const Swap& swap, std::int64_t donor, std::int64_t frame, cha
     for (int y = 0; y < swap.height; ++y) {
       const T* outside = moved_row(background, swap, shift, y, moved);
       const int start = y * width;
-      const int ahead = start + AHEAD * width;
-      if (y + AHEAD < swap.height) prefetch(images + plane + ahead, heart + ahead, width);
-      const bool whole = !any(heart + start, width);
+      const bool whole = !has_heart(heart + start, width);
       if (!whole) select(merged, images + plane + start, outside, heart + start, width);
       stream(output + plane + start, whole ? outside : merged, sizeof(T) * static_cast<std::size_t>(width));
     }
@@ -126,7 +113,7 @@ void forward_plane(const Swap& swap, std::int64_t donor, std::int64_t frame, cha
 template <class T>
 void add_outside(Real<T>* gathered, const T* gradient, const std::uint8_t* heart, const Shift& shift,
                  int height, int width) {
-  const Common rows(shift.down, height), columns(shift.right, width);
+  const Kept rows(shift.down, height), columns(shift.right, width);
   for (int y = 0; y < rows.count; ++y) {
     Real<T>* sum = gathered + (rows.from + y) * width + columns.from;
     const int start = (rows.to + y) * width + columns.to;

@@ -11,7 +11,7 @@ void sum_plane(const Hearts& hearts, std::int64_t number, std::int64_t frame, st
   const std::uint8_t* heart = heart_at(hearts, number, frame);
   std::int64_t pixels = 0, rows = 0, columns = 0;
   for (int y = 0; y < hearts.height; ++y, heart += hearts.width) {
-    if (!any(heart, hearts.width)) continue;
+    if (!has_heart(heart, hearts.width)) continue;
     std::int64_t count = 0, across = 0;
     for (int x = 0; x < hearts.width; ++x) {
       const std::int64_t inside = heart[x] != 0;
@@ -30,14 +30,14 @@ void sum_plane(const Hearts& hearts, std::int64_t number, std::int64_t frame, st
 
 void residual_plane(const Hearts& hearts, std::int64_t number, std::int64_t frame, std::int64_t* pixels) {
   const Shift shift = shift_at(hearts, number, frame);
-  const Common rows(shift.down, hearts.height), columns(shift.right, hearts.width);
+  const Kept rows(shift.down, hearts.height), columns(shift.right, hearts.width);
   const std::uint8_t* donors = heart_at(hearts, hearts.donors[number], frame) + columns.from;
   const std::uint8_t* own = heart_at(hearts, number, frame) + columns.to;
   std::int64_t count = 0;
   for (int y = 0; y < rows.count; ++y) {
     const std::uint8_t* shown = donors + (rows.from + y) * hearts.width;
     const std::uint8_t* hidden = own + (rows.to + y) * hearts.width;
-    if (!any(shown, columns.count)) continue;
+    if (!has_heart(shown, columns.count)) continue;
     int inside = 0;
     for (int x = 0; x < columns.count; ++x) inside += shown[x] != 0 && hidden[x] == 0;
     count += inside;

@@ -107,7 +107,7 @@ class Projected {
       std::fill(used_.begin(), used_.end(), false);
       for (const Block& block : grid_.rows.blocks[strip]) {
         const std::uint8_t* first = mask + static_cast<std::int64_t>(block.first) * width;
-        if (!any(first, (block.last - block.first) * width)) continue;
+        if (!has_heart(first, (block.last - block.first) * width)) continue;
         count_columns(bytes_.data(), bytes_.data() + padded_, first, block.last - block.first, width);
         for (std::size_t q = 0; q < used_.size(); ++q) add_to_patch(q, block);
       }
@@ -124,7 +124,7 @@ class Projected {
   void add_to_patch(std::size_t q, const Block& block) {
     const Strip& at = grid_.columns.strips[q];
     const std::uint8_t* block_counts = bytes_.data() + at.first;
-    if (!any(block_counts, at.size())) return;
+    if (!has_heart(block_counts, at.size())) return;
     double *counts = columns_.data() + at.first, *parts = counts + grid_.columns.pixels;
     if (!used_[q]) {
       std::fill_n(counts, at.size(), 0.0);

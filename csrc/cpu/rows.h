@@ -1,5 +1,5 @@
-// Rows and planes on the processor. Kernels compile what they call for a plane once per instruction set
-// (instruction_sets.h), so these are plain loops that the compiler turns into vectors.
+// Rows and planes on the processor: plain loops, which best() compiles once per instruction set
+// (instruction_sets.h).
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 namespace cmrbias::cpu {
 
 // Whether a mask has any heart.
-inline bool any(const std::uint8_t* heart, int count) {
+inline bool has_heart(const std::uint8_t* heart, int count) {
   std::uint8_t seen = 0;
   for (int i = 0; i < count; ++i) seen |= heart[i];
   return seen != 0;
@@ -21,9 +21,9 @@ inline bool any(const std::uint8_t* heart, int count) {
 
 // The pixels that a row (or column) and itself moved by `shift` have in common: `count` of them, at `from`
 // in the row, at `to` where they were moved.
-struct Common {
+struct Kept {
   int from, to, count;
-  Common(int shift, int length)
+  Kept(int shift, int length)
       : from(shift < 0 ? -shift : 0), to(shift < 0 ? 0 : shift), count(length - from - to) {}
 };
 

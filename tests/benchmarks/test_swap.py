@@ -5,6 +5,16 @@ import re
 import pytest
 
 from cmrbias.benchmarks.swap import compare, discs, report
+from cmrbias.errors import CmrbiasError
+from cmrbias.ops import _C
+
+pytestmark = pytest.mark.skipif(_C is None, reason="the extension is not built")
+
+
+def test_without_a_kernel_nothing_is_compared(monkeypatch):
+    monkeypatch.setattr("cmrbias.benchmarks.swap.has_kernel", lambda device: False)
+    with pytest.raises(CmrbiasError, match="_C was not built for cpu: reinstall cmrbias"):
+        compare(cases=2, size=8, repeats=1)
 
 
 def test_rows_hold_times_over_ours():

@@ -32,9 +32,19 @@ def emulated(tmp_path_factory):
     folder = tmp_path_factory.mktemp("emulation")
     pybind11 = subprocess.check_output([sys.executable, "-m", "pybind11", "--includes"], text=True).split()
     flags = ["-std=c++17", "-O1", "-fPIC", "-fvisibility=hidden", "-fopenmp", "-ffp-contract=off"]
-    flags += ["-fno-strict-aliasing", "-w", "-DCMRBIAS_CUDA", f"-I{Path(__file__).parent / 'emulation'}", *pybind11]
+    flags += [
+        "-fno-strict-aliasing",
+        "-w",
+        "-DCMRBIAS_CUDA",
+        f"-I{Path(__file__).parent / 'emulation'}",
+        *pybind11,
+    ]
     flags += ['-DPYBIND11_COMPILER_TYPE="emulated"']  # keeps its types apart from the installed module's
-    sources = [*(ROOT / "csrc").glob("*.cpp"), *(ROOT / "csrc/cpu").glob("*.cpp"), *(ROOT / "csrc/cuda").glob("*.cu")]
+    sources = [
+        *(ROOT / "csrc").glob("*.cpp"),
+        *(ROOT / "csrc/cpu").glob("*.cpp"),
+        *(ROOT / "csrc/cuda").glob("*.cu"),
+    ]
 
     def build(source):
         built = folder / f"{source.name}.o"
@@ -116,7 +126,9 @@ SIZES = [  # (h, w), (H, W)
     ((9, 8), (5, 3)), ((4, 4), (2, 64)), ((20, 35), (61, 70)), ((34, 17), (34, 17)), ((17, 16), (136, 32)),
     ((2, 3), (1, 200)), ((300, 2), (40, 16)),
 ]  # fmt: skip
-every_size = pytest.mark.parametrize(("grid", "size"), SIZES, ids=[f"{a[0]}x{a[1]}-{b[0]}x{b[1]}" for a, b in SIZES])
+every_size = pytest.mark.parametrize(
+    ("grid", "size"), SIZES, ids=[f"{a[0]}x{a[1]}-{b[0]}x{b[1]}" for a, b in SIZES]
+)
 
 
 def is_whole(grid, size):
