@@ -94,6 +94,7 @@ COMMANDS += [
     "pretrain",
     "finetune",
     "probe",
+    "evaluate",
     "plugins",
 ]
 COMMANDS += ["plugins show", "benchmark", "benchmark saliency", "benchmark swap", "benchmark auc"]
