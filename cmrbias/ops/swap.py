@@ -10,7 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmrbias.errors import unknown
-from cmrbias.ops.extension import _C, check_device, check_floats, has_kernel, kernel_type, library, wrong
+from cmrbias.ops.extension import (
+    _C,
+    check_device,
+    check_floats,
+    has_kernel,
+    kernel_type,
+    launch,
+    library,
+    wrong,
+)
 from cmrbias.ops.hearts import (
     Align,
     check_align,
@@ -151,13 +160,7 @@ def _launch_swap(
         starts=starts.data_ptr(),
         output=output.data_ptr(),
     )
-    if values.device.type == "cuda":
-        scratch = values.new_empty(n * c * swap.scratch_bytes, dtype=torch.uint8)
-        with torch.cuda.device(values.device):
-            stream = torch.cuda.current_stream().cuda_stream
-            getattr(_C, f"{kernel}_cuda")(swap, scratch.data_ptr(), stream)
-    else:
-        getattr(_C, f"{kernel}_cpu")(swap)
+    launch(kernel, values.device, swap, scratch_bytes=n * c * swap.scratch_bytes)
     return output
 
 
