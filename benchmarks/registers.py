@@ -28,6 +28,8 @@ REPORT = re.compile(
 
 
 class Usage(NamedTuple):
+    """What a kernel needs on an architecture."""
+
     kernel: str  # mangled
     architecture: int
     registers: int

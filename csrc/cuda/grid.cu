@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(THREADS) tabulate_axes(Grid grid) {
 }  // namespace
 
 void tabulate(const Grid& grid, void* stream) {
-  launch("overlap: tabulate_axes", tabulate_axes, dim3(2), THREADS, stream, grid);
+  launch("grid: tabulate_axes", tabulate_axes, dim3(2), THREADS, stream, grid);
 }
 
 }  // namespace cmrbias::cuda
