@@ -12,20 +12,28 @@ class Fill(enum.Enum):
     mean = ...
     inpaint = ...
 
-class Swap:
+class Hearts:
     def __init__(
         self,
         *,
-        type: Type,
-        fill: Fill,
         cases: int,
-        frames: int,
         mask_frames: int,
         height: int,
         width: int,
-        input: int,
         masks: int,
         donors: int,
+        shifts: int,
+    ) -> None: ...
+
+class Swap(Hearts):
+    def __init__(
+        self,
+        *,
+        hearts: Hearts,
+        type: Type,
+        fill: Fill,
+        frames: int,
+        input: int,
         order: int,
         starts: int,
         output: int,
@@ -96,14 +104,40 @@ class Extremes:
         pixels: int,
     ) -> None: ...
 
+class BootstrapAuc:
+    def __init__(
+        self,
+        *,
+        resamples: int,
+        seed: int,
+        cases: int,
+        classes: int,
+        patients: int,
+        strata: int,
+        sizes: int,
+        patient: int,
+        scores: int,
+        positive: int,
+        order: int,
+        aucs: int,
+    ) -> None: ...
+
 has_cuda: bool
 
+def instruction_sets() -> list[str]: ...
+def set_instruction_set(name: str) -> None: ...
 def background_swap_cpu(swap: Swap) -> None: ...
 def background_swap_backward_cpu(swap: Swap) -> None: ...
 def background_swap_cuda(swap: Swap, scratch: int, stream: int) -> None: ...
 def background_swap_backward_cuda(swap: Swap, scratch: int, stream: int) -> None: ...
+def bootstrap_auc_cpu(auc: BootstrapAuc) -> None: ...
 def gradcam_cpu(gradcam: Gradcam) -> None: ...
 def project_masks_cpu(projection: Projection) -> None: ...
 def overlap_cpu(overlap: Overlap) -> None: ...
 def gradcam_overlap_cpu(gradcam: Gradcam, overlap: Overlap) -> None: ...
 def extreme_pixels_cpu(extremes: Extremes) -> None: ...
+def heart_sums_cpu(hearts: Hearts, output: int) -> None: ...
+def heart_sums_cuda(hearts: Hearts, output: int, stream: int) -> None: ...
+def heart_residual_cpu(hearts: Hearts, output: int) -> None: ...
+def heart_residual_cuda(hearts: Hearts, output: int, stream: int) -> None: ...
+def stream_copy_cpu(to: int, source: int, bytes: int) -> None: ...

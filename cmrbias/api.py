@@ -164,7 +164,8 @@ class Augmentation:
         mixes_rows: a row's result depends on other rows of the batch.
         metrics: may be set by ``apply``: name to one value a row (N,) of the last images.
         columns: metadata columns whose codes (N,) int64 ``apply`` finds in ``params`` by their name;
-            ``area`` stands for the valid area (N, 4) float64: top, left, height, width in pixels.
+            ``area`` stands for the valid area (N, 4) float64: top, left, height, width in pixels;
+            ``label`` for the target that the run is monitored by, -1 unknown, absent without one.
     """
 
     Options: ClassVar[type] = NoOptions

@@ -11,10 +11,13 @@
 //         between cell centres: 3/4 of the nearer row (column) and 1/4 of the next one, which at the
 //         border is the nearer one itself.
 //
+// A background is made in the donor's own frame and moved afterwards, by whole pixels (hearts.h).
+//
 // Unknown pixels are never read into arithmetic, so a NaN among them goes nowhere. For a given mask the
 // result is linear in the known pixels; the gradient is the transposed map, its steps in reverse.
 #pragma once
 
+#include "hearts.h"
 #include "kernels.h"
 #include "math.h"
 
@@ -98,21 +101,31 @@ struct Scratch {
 };
 
 // Down: the mean of a coarse cell's known children, added in row-major order.
-template <class Fine, class R>
-CMRBIAS_BOTH void average(const Fine& fine, const Level<R>& coarse, int y, int x) {
+template <class R>
+struct Mean {
   R sum = 0;
   int count = 0;
+  template <class Fine>
+  CMRBIAS_BOTH void add(const Fine& fine, int i) {
+    const R value = fine.value(i);
+    const bool known = fine.known(i);
+    sum += known ? value : R(0);
+    count += known;
+  }
+  CMRBIAS_BOTH void write(const Level<R>& coarse, int cell) const {
+    coarse.values[cell] = count ? sum / static_cast<R>(count) : R(0);
+    coarse.counts[cell] = static_cast<std::uint8_t>(count);
+  }
+};
+template <class Fine, class R>
+CMRBIAS_BOTH void average(const Fine& fine, const Level<R>& coarse, int y, int x) {
+  Mean<R> mean;
   for (int row = 2 * y; row < 2 * y + 2 && row < fine.height; ++row) {
     for (int column = 2 * x; column < 2 * x + 2 && column < fine.width; ++column) {
-      const int i = row * fine.width + column;
-      const bool known = fine.known(i);
-      sum += known ? fine.value(i) : R(0);
-      count += known;
+      mean.add(fine, row * fine.width + column);
     }
   }
-  const int cell = y * coarse.width + x;
-  coarse.values[cell] = count ? sum / static_cast<R>(count) : R(0);
-  coarse.counts[cell] = static_cast<std::uint8_t>(count);
+  mean.write(coarse, y * coarse.width + x);
 }
 
 // The coarse row or column next to `fine`'s own, on the side where it lies; inside [0, length).
@@ -178,13 +191,9 @@ CMRBIAS_BOTH void store_gradient(T& result, Fill fill, bool heart, T own, Real<T
   }
 }
 
-// Where a plane of case `number` and its mask begin.
+// Where a plane of case `number` begins.
 CMRBIAS_BOTH std::int64_t plane_at(const Swap& swap, std::int64_t number, std::int64_t frame) {
   return (number * swap.frames + frame) * swap.height * swap.width;
-}
-CMRBIAS_BOTH const std::uint8_t* heart_at(const Swap& swap, std::int64_t number, std::int64_t frame) {
-  const std::int64_t own = swap.mask_frames == 1 ? 0 : frame;
-  return swap.masks + (number * swap.mask_frames + own) * swap.height * swap.width;
 }
 
 }  // namespace cmrbias

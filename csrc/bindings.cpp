@@ -1,7 +1,9 @@
 // The extension module cmrbias._C: the only file that knows Python. Addresses come as integers
 // (Tensor.data_ptr()); cmrbias/ops has checked shapes, types and devices.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
+#include "cpu/instruction_sets.h"
 #include "kernels.h"
 
 namespace py = pybind11;
@@ -17,19 +19,24 @@ T* pointer(Address address) {
   return reinterpret_cast<T*>(address);
 }
 
-Swap make_swap(Type type, Fill fill, std::int64_t cases, std::int64_t frames, std::int64_t mask_frames,
-               int height, int width, Address input, Address masks, Address donors, Address order,
-               Address starts, Address output) {
-  return {type,
-          fill,
-          cases,
-          frames,
+Hearts make_hearts(std::int64_t cases, std::int64_t mask_frames, int height, int width, Address masks,
+                   Address donors, Address shifts) {
+  return {cases,
           mask_frames,
           height,
           width,
-          pointer<const void>(input),
           pointer<const std::uint8_t>(masks),
           pointer<const std::int64_t>(donors),
+          pointer<const std::int64_t>(shifts)};
+}
+
+Swap make_swap(const Hearts& hearts, Type type, Fill fill, std::int64_t frames, Address input, Address order,
+               Address starts, Address output) {
+  return {hearts,
+          type,
+          fill,
+          frames,
+          pointer<const void>(input),
           pointer<const std::int64_t>(order),
           pointer<const std::int64_t>(starts),
           pointer<void>(output)};
@@ -85,6 +92,24 @@ Extremes make_extremes(Type type, std::int64_t images, int height, int width, in
           pointer<std::int64_t>(pixels)};
 }
 
+BootstrapAuc make_bootstrap_auc(std::int64_t resamples, std::uint64_t seed, std::int64_t cases,
+                                std::int64_t classes, std::int64_t patients, std::int64_t strata,
+                                Address sizes, Address patient, Address scores, Address positive,
+                                Address order, Address aucs) {
+  return {resamples,
+          seed,
+          cases,
+          classes,
+          patients,
+          strata,
+          pointer<const std::int64_t>(sizes),
+          pointer<const std::int64_t>(patient),
+          pointer<const double>(scores),
+          pointer<const std::uint8_t>(positive),
+          pointer<const std::int64_t>(order),
+          pointer<double>(aucs)};
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_C, m) {
@@ -95,17 +120,36 @@ PYBIND11_MODULE(_C, m) {
       .value("float64", Type::float64)
       .value("bfloat16", Type::bfloat16);
 
+  m.def("instruction_sets", &cpu::instruction_sets);
+  m.def("set_instruction_set", &cpu::set_instruction_set, py::arg("name"));
+
   py::enum_<Fill>(m, "Fill")
       .value("donor", Fill::donor)
       .value("mean", Fill::mean)
       .value("inpaint", Fill::inpaint);
-  py::class_<Swap>(m, "Swap")
-      .def(py::init(&make_swap), py::kw_only(), py::arg("type"), py::arg("fill"), py::arg("cases"),
-           py::arg("frames"), py::arg("mask_frames"), py::arg("height"), py::arg("width"), py::arg("input"),
-           py::arg("masks"), py::arg("donors"), py::arg("order"), py::arg("starts"), py::arg("output"))
+  py::class_<Hearts>(m, "Hearts")
+      .def(py::init(&make_hearts), py::kw_only(), py::arg("cases"), py::arg("mask_frames"), py::arg("height"),
+           py::arg("width"), py::arg("masks"), py::arg("donors"), py::arg("shifts"));
+  py::class_<Swap, Hearts>(m, "Swap")
+      .def(py::init(&make_swap), py::kw_only(), py::arg("hearts"), py::arg("type"), py::arg("fill"),
+           py::arg("frames"), py::arg("input"), py::arg("order"), py::arg("starts"), py::arg("output"))
       .def_property_readonly("scratch_bytes", &background_swap_scratch);
   m.def("background_swap_cpu", &cpu::background_swap, py::arg("swap"), ReleaseGil());
   m.def("background_swap_backward_cpu", &cpu::background_swap_backward, py::arg("swap"), ReleaseGil());
+  m.def(
+      "heart_sums_cpu",
+      [](const Hearts& hearts, Address sums) { cpu::heart_sums(hearts, pointer<std::int64_t>(sums)); },
+      py::arg("hearts"), py::arg("output"), ReleaseGil());
+  m.def(
+      "heart_residual_cpu",
+      [](const Hearts& hearts, Address pixels) { cpu::heart_residual(hearts, pointer<std::int64_t>(pixels)); },
+      py::arg("hearts"), py::arg("output"), ReleaseGil());
+  m.def(
+      "stream_copy_cpu",
+      [](Address to, Address from, std::size_t bytes) {
+        cpu::stream_copy(pointer<void>(to), pointer<const void>(from), bytes);
+      },
+      py::arg("to"), py::arg("source"), py::arg("bytes"), ReleaseGil());
 
   py::class_<Gradcam>(m, "Gradcam")
       .def(py::init(&make_gradcam), py::kw_only(), py::arg("type"), py::arg("images"), py::arg("targets"),
@@ -128,6 +172,12 @@ PYBIND11_MODULE(_C, m) {
   m.def("gradcam_overlap_cpu", &cpu::gradcam_overlap, py::arg("gradcam"), py::arg("overlap"), ReleaseGil());
   m.def("extreme_pixels_cpu", &cpu::extreme_pixels, py::arg("extremes"), ReleaseGil());
 
+  py::class_<BootstrapAuc>(m, "BootstrapAuc")
+      .def(py::init(&make_bootstrap_auc), py::kw_only(), py::arg("resamples"), py::arg("seed"),
+           py::arg("cases"), py::arg("classes"), py::arg("patients"), py::arg("strata"), py::arg("sizes"),
+           py::arg("patient"), py::arg("scores"), py::arg("positive"), py::arg("order"), py::arg("aucs"));
+  m.def("bootstrap_auc_cpu", &cpu::bootstrap_auc, py::arg("auc"), ReleaseGil());
+
 #ifdef CMRBIAS_CUDA
   m.attr("has_cuda") = true;
   m.def(
@@ -142,6 +192,18 @@ PYBIND11_MODULE(_C, m) {
         cuda::background_swap_backward(swap, pointer<void>(scratch), pointer<void>(stream));
       },
       py::arg("swap"), py::arg("scratch"), py::arg("stream"), ReleaseGil());
+  m.def(
+      "heart_sums_cuda",
+      [](const Hearts& hearts, Address sums, Address stream) {
+        cuda::heart_sums(hearts, pointer<std::int64_t>(sums), pointer<void>(stream));
+      },
+      py::arg("hearts"), py::arg("output"), py::arg("stream"), ReleaseGil());
+  m.def(
+      "heart_residual_cuda",
+      [](const Hearts& hearts, Address pixels, Address stream) {
+        cuda::heart_residual(hearts, pointer<std::int64_t>(pixels), pointer<void>(stream));
+      },
+      py::arg("hearts"), py::arg("output"), py::arg("stream"), ReleaseGil());
 #else
   m.attr("has_cuda") = false;
 #endif

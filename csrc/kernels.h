@@ -14,16 +14,23 @@ enum class Type { float32, float64, bfloat16 };
 // What takes the place of the donor's heart (see background_swap.h).
 enum class Fill { donor, mean, inpaint };
 
-// A background swap or its gradient. All arrays are contiguous, row-major.
-struct Swap {
-  Type type;
-  Fill fill;
-  std::int64_t cases, frames;
-  std::int64_t mask_frames;    // `frames`, or 1: one mask for all frames of a case
+// The heart masks of a batch, and who gives a background to whom. All arrays are contiguous, row-major.
+struct Hearts {
+  std::int64_t cases;
+  std::int64_t mask_frames;
   int height, width;           // height * width < 2^30
-  const void* input;           // (cases, frames, height, width): images, or gradients of the output
   const std::uint8_t* masks;   // (cases, mask_frames, height, width), non-zero = heart
   const std::int64_t* donors;  // (cases), each in [0, cases)
+  const std::int64_t* shifts;  // (cases, mask_frames, 2): pixels down and to the right by which a recipient's
+                               // donor is moved, within +-height and +-width; null: it stays
+};
+
+// A background swap or its gradient. mask_frames is `frames`, or 1: one mask for all frames of a case.
+struct Swap : Hearts {
+  Type type;
+  Fill fill;
+  std::int64_t frames;
+  const void* input;           // (cases, frames, height, width): images, or gradients of the output
   const std::int64_t* order;   // (cases): recipients sorted by donor, stably
   const std::int64_t* starts;  // (cases + 1): donor d gives to order[starts[d]] ... order[starts[d + 1] - 1]
   void* output;                // as input: swapped images, or gradients of the images
@@ -35,6 +42,13 @@ std::size_t background_swap_scratch(const Swap& swap);
 namespace cpu {
 void background_swap(const Swap& swap);
 void background_swap_backward(const Swap& swap);
+// Writes (cases, mask_frames, 3): a heart's pixels, the sum of their rows and that of their columns.
+// Reads no donors and no shifts.
+void heart_sums(const Hearts& hearts, std::int64_t* sums);
+// Writes (cases, mask_frames): pixels of the moved donor's heart that lie outside the recipient's.
+void heart_residual(const Hearts& hearts, std::int64_t* pixels);
+// Copies with streaming stores, to measure the memory's bandwidth.
+void stream_copy(void* to, const void* from, std::size_t bytes);
 }  // namespace cpu
 
 // `scratch` holds background_swap_scratch() bytes for each of cases * frames planes, on the device.
@@ -42,6 +56,8 @@ void background_swap_backward(const Swap& swap);
 namespace cuda {
 void background_swap(const Swap& swap, void* scratch, void* stream);
 void background_swap_backward(const Swap& swap, void* scratch, void* stream);
+void heart_sums(const Hearts& hearts, std::int64_t* sums, void* stream);
+void heart_residual(const Hearts& hearts, std::int64_t* pixels, void* stream);
 }  // namespace cuda
 
 // GradCAM: maps from activations and gradients.
@@ -102,6 +118,25 @@ void project_masks(const Projection& projection);
 void overlap(const Overlap& overlap);
 void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap);  // overlap.maps = gradcam.maps
 void extreme_pixels(const Extremes& extremes);
+}  // namespace cpu
+
+// AUCs of a sample and of its bootstrap resamples; on the processor only.
+struct BootstrapAuc {
+  std::int64_t resamples;  // < 2^31
+  std::uint64_t seed;
+  std::int64_t cases, classes;
+  std::int64_t patients;         // patients * most cases of one * classes < 2^31, so that all counts fit
+  std::int64_t strata;
+  const std::int64_t* sizes;     // (strata): patients of each; they are numbered stratum by stratum
+  const std::int64_t* patient;   // (cases), each in [0, patients)
+  const double* scores;          // (cases, classes), without NaN
+  const std::uint8_t* positive;  // (cases, classes): has the case the class?
+  const std::int64_t* order;     // (cases * classes): positions of the scores, ascending
+  double* aucs;                  // (classes + 2, 1 + resamples): each class, micro, macro; the sample first
+};
+
+namespace cpu {
+void bootstrap_auc(const BootstrapAuc& auc);
 }  // namespace cpu
 
 }  // namespace cmrbias

@@ -85,4 +85,12 @@ CMRBIAS_BOTH bool exact_scales(int height, int width, int rows, int columns) {
 }
 CMRBIAS_BOTH double divisor(int cells, int pixels, bool exact) { return exact ? 2.0 * (pixels / cells) : 1.0; }
 
+// SplitMix64's increment and finaliser (Steele, Lea and Flood 2014): random bits of a counter.
+constexpr std::uint64_t GOLDEN = 0x9E3779B97F4A7C15;
+CMRBIAS_BOTH std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+  return x ^ (x >> 31);
+}
+
 }  // namespace cmrbias

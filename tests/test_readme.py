@@ -96,7 +96,7 @@ COMMANDS += [
     "probe",
     "plugins",
 ]
-COMMANDS += ["plugins show"]
+COMMANDS += ["plugins show", "benchmark", "benchmark saliency", "benchmark swap", "benchmark auc"]
 
 
 @pytest.mark.parametrize("words", COMMANDS)

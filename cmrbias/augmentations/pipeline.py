@@ -15,6 +15,7 @@ from cmrbias.options import build, options_of
 if TYPE_CHECKING:
     from cmrbias.registry import Registry
 
+_OPTIONAL = ("area", "label")  # columns that augmentations do without
 _PIXELS = 2**18  # of views in work at a time on a processor: more of them leave its cache
 
 
@@ -36,13 +37,13 @@ class Pipeline:
     images for evaluation.
 
     Attributes:
-        columns: metadata columns that the augmentations want, without repetition.
+        columns: metadata columns that the augmentations want, without repetition, but for ``label``.
         needs_masks: an augmentation cannot do without masks.
     """
 
     def __init__(self, augmentations: Sequence[tuple[str, Augmentation]], size: int) -> None:
         self.size = size
-        self.columns = tuple(dict.fromkeys(c for _, a in augmentations for c in a.columns))
+        self.columns = tuple(dict.fromkeys(c for _, a in augmentations for c in a.columns if c != "label"))
         self.needs_masks = any(a.needs_masks for _, a in augmentations)
         self._augmentations = tuple(augmentations)
         mixing = [i + 1 for i, (_, a) in enumerate(augmentations) if a.mixes_rows]
@@ -59,7 +60,8 @@ class Pipeline:
                 masks to the nearest pixel) if no augmentation has done so.
             masks: (N, 1, H, W) float32 in {0, 1}, empty where incomplete, or None.
             keys: (N,) int64, see ``draws.keys``. Numbers are drawn where they lie.
-            columns: name to codes (N,) int64; ``area`` to (N, 4) float64 (absent: the whole image).
+            columns: name to codes (N,) int64; ``area`` to (N, 4) float64 (absent: the whole image);
+                ``label`` may be absent too.
 
         Raises:
             CmrbiasError: masks or a column are wanted and not given.
@@ -88,7 +90,7 @@ class Pipeline:
             if augmentation.needs_masks and masks is None:
                 raise CmrbiasError(f"augmentation {name!r} needs heart masks, and there are none")
             for column in augmentation.columns:
-                if column not in columns and column != "area":
+                if column not in columns and column not in _OPTIONAL:
                     raise CmrbiasError(f"augmentation {name!r} needs the column {column!r}, which is missing")
 
     def _applied(self, number: int, rows: Rows) -> Rows:

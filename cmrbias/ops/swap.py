@@ -9,22 +9,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmrbias.errors import CmrbiasError, unknown
-from cmrbias.ops.extension import (
-    _C,
-    check_device,
-    check_floats,
-    check_mask_dtype,
-    has_kernel,
-    kernel_type,
-    library,
-    wrong,
+from cmrbias.errors import unknown
+from cmrbias.ops.extension import _C, check_device, check_floats, has_kernel, kernel_type, library, wrong
+from cmrbias.ops.hearts import (
+    Align,
+    check_align,
+    check_donors,
+    check_masks,
+    check_sizes,
+    kernel_hearts,
+    moved,
+    shifts_of,
+    trusted,
 )
 
 Fill = Literal["donor", "mean", "inpaint"]
 
 
-def background_swap(images: Tensor, masks: Tensor, donors: Tensor, fill: Fill = "inpaint") -> Tensor:
+def background_swap(
+    images: Tensor, masks: Tensor, donors: Tensor, fill: Fill = "inpaint", align: Align = "none"
+) -> Tensor:
     """Returns each case's heart before the background of another case of the batch.
 
     Inside its mask a case keeps its own pixels. Outside, it gets those of the same frame of its donor,
@@ -38,8 +42,12 @@ def background_swap(images: Tensor, masks: Tensor, donors: Tensor, fill: Fill = 
       are averaged over what is known until one cell is left, then unknown cells are read off the
       next coarser level bilinearly; 0 if nothing is known. ``_inpaint`` below is the definition.
 
+    With ``align="centroid"`` each donor's frame, filled, is moved by whole pixels so that the centroid of
+    its heart falls on the recipient's (``centroid_shifts``). What comes in from beyond its border is 0,
+    "outside the image", as at the borders of crops and rotations: nothing is made up there.
+
     The result is linear in the images, and so is the gradient, which reaches a case as recipient and as
-    donor. The same bits come out for any number of threads, on CPU and CUDA alike.
+    donor. The same bits come out for any number of threads and instruction set, on CPU and CUDA alike.
 
     Args:
         images: (N, C, H, W) float32, float64 or bfloat16, C the frames of a case. bfloat16 is computed
@@ -47,6 +55,7 @@ def background_swap(images: Tensor, masks: Tensor, donors: Tensor, fill: Fill = 
         masks: (N, C, H, W), or (N, 1, H, W) for all frames, bool or uint8, non-zero = heart.
         donors: (N,) int64, rows of the batch; a row may be its own donor.
         fill: see above.
+        align: see above; ``none`` leaves frames where they are.
 
     Raises:
         CmrbiasError: a shape, dtype, device or name is not as above, or (CPU tensors, outside
@@ -55,36 +64,17 @@ def background_swap(images: Tensor, masks: Tensor, donors: Tensor, fill: Fill = 
     Source: Xiao et al. 2020 ("Noise or Signal", mixed-rand), as in Nakashima et al. 2023 ("Rand").
     """
     _check_swap(images, masks, donors, fill)
+    check_align(align)
     if not has_kernel(images.device):
-        return background_swap_reference(images, masks, donors, fill)
-    return torch.ops.cmrbias.background_swap(images, masks, donors, fill)  # type: ignore[no-any-return]
-
-
-def background_residual(masks: Tensor, donors: Tensor) -> Tensor:
-    """Returns the share of a swapped frame's pixels where its donor's heart lies outside its own.
-
-    There the donor's heart shows with ``fill="donor"``, and is filled with the other two.
-
-    Args:
-        masks: (N, C, H, W) bool or uint8, non-zero = heart.
-        donors: (N,) int64, rows of the batch.
-
-    Returns:
-        (N, C) float32 in [0, 1].
-
-    Raises:
-        CmrbiasError: a shape, dtype or donor is not as above.
-    """
-    _check_masks(masks)
-    _check_donors(donors, masks)
-    heart = masks.bool()  # no copy of a bool mask
-    shows = heart[donors.clamp(0, len(masks) - 1)] > heart
-    # bytes are summed as they are: a float copy of every pixel would cost more than all the rest
-    return shows.view(torch.uint8).flatten(2).sum(2, dtype=torch.int32) / (masks.shape[2] * masks.shape[3])
+        return background_swap_reference(images, masks, donors, fill, align)
+    swapped: Tensor = torch.ops.cmrbias.background_swap(
+        images, masks, donors, shifts_of(masks, donors, align), fill
+    )
+    return swapped
 
 
 def background_swap_reference(
-    images: Tensor, masks: Tensor, donors: Tensor, fill: Fill = "inpaint"
+    images: Tensor, masks: Tensor, donors: Tensor, fill: Fill = "inpaint", align: Align = "none"
 ) -> Tensor:
     """Returns what ``background_swap`` does, in plain torch."""
     heart = masks != 0
@@ -97,7 +87,8 @@ def background_swap_reference(
         background = torch.where(known, images, mean.to(images.dtype))
     elif fill == "inpaint":
         background = torch.where(known, images, _inpaint(real, known).to(images.dtype))
-    return torch.where(heart, images, background[donors.clamp(0, len(images) - 1)])
+    given = background[donors.clamp(0, len(images) - 1)]
+    return torch.where(heart, images, moved(given, shifts_of(masks, donors, align)))
 
 
 def _inpaint(values: Tensor, known: Tensor) -> Tensor:
@@ -129,61 +120,33 @@ def _check_swap(images: Tensor, masks: Tensor, donors: Tensor, fill: str) -> Non
     if images.ndim != 4:
         raise wrong("images", "4 dimensions (N, C, H, W)", tuple(images.shape))
     check_floats("images", images)
-    _check_masks(masks)
+    check_sizes("images", images)
+    check_masks(masks)
     n, c, h, w = images.shape
     if masks.shape not in ((n, c, h, w), (n, 1, h, w)):
         raise wrong("masks", f"({n}, {c}, {h}, {w}) or ({n}, 1, {h}, {w})", tuple(masks.shape))
     check_device("masks", masks, images.device, "images")
-    if h * w >= 2**30 or n * c >= 2**31:  # the kernels' int and CUDA's grid
-        raise wrong("images", "N * C < 2^31 and H * W < 2^30", tuple(images.shape))
-    _check_donors(donors, masks)
+    check_donors(donors, masks)
 
 
-def _check_masks(masks: Tensor) -> None:
-    if masks.ndim != 4:
-        raise wrong("masks", "4 dimensions (N, C, H, W)", tuple(masks.shape))
-    check_mask_dtype(masks)
-
-
-def _check_donors(donors: Tensor, masks: Tensor) -> None:
-    n = masks.shape[0]
-    if donors.shape != (n,):
-        raise wrong("donors", f"shape ({n},), one row of the batch a case", tuple(donors.shape))
-    if donors.dtype != torch.int64:
-        raise wrong("donors", "int64", donors.dtype)
-    check_device("donors", donors, masks.device, "masks")
-    if torch.compiler.is_compiling() or donors.device.type != "cpu":
-        return  # looking at values would break the graph, or wait for the GPU
-    outside = ((donors < 0) | (donors >= n)).nonzero()
-    if len(outside):
-        row = int(outside[0])
-        raise CmrbiasError(
-            f"donors[{row}]: expected a row of the batch, 0 to {n - 1}, got {int(donors[row])}"
-        )
-
-
-def _launch_swap(kernel: str, values: Tensor, masks: Tensor, donors: Tensor, fill: str) -> Tensor:
+def _launch_swap(
+    kernel: str, values: Tensor, masks: Tensor, donors: Tensor, shifts: Tensor | None, fill: str
+) -> Tensor:
     """Runs a kernel over images, or over gradients of the result, and returns what it wrote."""
     values = values.contiguous()
     output = torch.empty_like(values)
     if values.numel() == 0:
         return output
-    n, c, h, w = values.shape
-    labels = masks.contiguous().view(torch.uint8)
-    donors = donors.clamp(0, n - 1)  # the kernel trusts them
+    n, c = values.shape[:2]
+    labels, donors, shifts = trusted(masks, donors, shifts)
     in_order, order = donors.sort(stable=True)
     starts = torch.searchsorted(in_order, torch.arange(n + 1, device=donors.device))
     swap = _C.Swap(
+        hearts=kernel_hearts(labels, donors, shifts),
         type=kernel_type(values),
         fill=getattr(_C.Fill, fill),
-        cases=n,
         frames=c,
-        mask_frames=masks.shape[1],
-        height=h,
-        width=w,
         input=values.data_ptr(),
-        masks=labels.data_ptr(),
-        donors=donors.data_ptr(),
         order=order.data_ptr(),
         starts=starts.data_ptr(),
         output=output.data_ptr(),
@@ -198,22 +161,22 @@ def _launch_swap(kernel: str, values: Tensor, masks: Tensor, donors: Tensor, fil
     return output
 
 
-def _swap_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, str], output: Tensor) -> None:
-    ctx.save_for_backward(inputs[1], inputs[2])
-    ctx.fill = inputs[3]
+def _swap_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    _, masks, donors, shifts, ctx.fill = inputs
+    ctx.save_for_backward(masks, donors, shifts)
 
 
 def _register_swap(kernel: str, transposed: str) -> None:
     """Registers one of the two linear maps, each of which is the other's gradient."""
     name = f"cmrbias::{kernel}"
-    schema = "(Tensor values, Tensor masks, Tensor donors, str fill) -> Tensor"
+    schema = "(Tensor values, Tensor masks, Tensor donors, Tensor? shifts, str fill) -> Tensor"
     library.define(kernel + schema)  # type: ignore[no-untyped-call]
     torch.library.impl(name, ("cpu", "cuda"), functools.partial(_launch_swap, kernel), lib=library)
     torch.library.register_fake(name, lambda values, *_: values.new_empty(values.shape), lib=library)
 
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        masks, donors = ctx.saved_tensors
-        return getattr(torch.ops.cmrbias, transposed)(gradient, masks, donors, ctx.fill), None, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        operator = getattr(torch.ops.cmrbias, transposed)
+        return operator(gradient, *ctx.saved_tensors, ctx.fill), None, None, None, None
 
     torch.library.register_autograd(name, backward, setup_context=_swap_context, lib=library)
 

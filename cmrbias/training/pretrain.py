@@ -164,9 +164,10 @@ class Pretrain(Task):
     def _source(self, rows: Tensor) -> _Source:
         of = rows.numpy()
         columns = {name: torch.as_tensor(self.frames.codes(name)[of]) for name in sorted(self.columns)}
-        area = torch.as_tensor(self.frames.area[of], dtype=torch.float64)
-        index = self.frames.index[rows]
-        return _Source(index, self.frames.images(of), self.frames.masks(of), {**columns, "area": area})
+        columns["area"] = torch.as_tensor(self.frames.area[of], dtype=torch.float64)
+        if self._label is not None:
+            columns["label"] = torch.as_tensor(self._label[of])
+        return _Source(self.frames.index[rows], self.frames.images(of), self.frames.masks(of), columns)
 
 
 @dataclass(frozen=True)

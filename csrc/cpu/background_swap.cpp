@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "background.h"
+#include "instruction_sets.h"
 #include "rows.h"
 
 namespace cmrbias {
@@ -28,77 +30,12 @@ std::size_t background_swap_scratch(const Swap& swap) {
 namespace cpu {
 namespace {
 
-template <class T>
-CMRBIAS_ROW bool any(const T* row, int width) {
-  T seen = 0;
-  for (int x = 0; x < width; ++x) seen |= row[x];
-  return seen != 0;
-}
+constexpr int BLOCK = 32;  // pixels whose masks are looked at together
+constexpr int AHEAD = 8;   // rows between asking for pixels and using them
 
-// Adds the values inside (or outside) the heart into LANES sums.
-template <class T>
-CMRBIAS_ROW void add_lanes(double* lanes, const T* values, const std::uint8_t* heart, bool inside,
-                           int count) {
-  for (int start = 0; start < count; start += LANES) {
-    const int length = std::min(LANES, count - start);
-    for (int lane = 0; lane < length; ++lane) {
-      const double value = load(values[start + lane]);
-      lanes[lane] += (heart[start + lane] != 0) == inside ? value : 0.0;
-    }
-  }
-}
-
-template <class T>
-double masked_sum(const T* values, const std::uint8_t* heart, bool inside, int count) {
-  double lanes[LANES] = {};
-  add_lanes(lanes, values, heart, inside, count);
-  for (int half = LANES / 2; half > 0; half /= 2) {
-    for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
-  }
-  return lanes[0];
-}
-
-CMRBIAS_ROW int count_known(const std::uint8_t* heart, int count) {
-  int known = 0;
-  for (int i = 0; i < count; ++i) known += heart[i] == 0;
-  return known;
-}
-
-// Adds a recipient's gradient outside its heart.
-template <class T>
-CMRBIAS_ROW void add_outside(Real<T>* sum, const T* gradient, const std::uint8_t* heart, int count) {
-  for (int i = 0; i < count; ++i) {
-    const Real<T> value = load(gradient[i]);
-    sum[i] += heart[i] == 0 ? value : Real<T>(0);
-  }
-}
-
-// Down: a level from the one below it.
-template <class Fine, class R>
-CMRBIAS_ROW void average_level(const Fine& fine, const Level<R>& coarse) {
-  for (int y = 0; y < coarse.height; ++y) {
-    for (int x = 0; x < coarse.width; ++x) average(fine, coarse, y, x);
-  }
-}
-
-// Makes all levels of a plane; level 1 is `coarse`.
-template <class T>
-void average_levels(const Plane<T>& plane, Level<Real<T>> coarse) {
-  average_level(plane, coarse);
-  for (; coarse.size() > 1; coarse = coarse.above()) average_level(coarse, coarse.above());
-}
-
-// Up, transposed: a level's gradient from the one below it.
-template <class Fine, class R>
-CMRBIAS_ROW void gather_level(const Fine& fine, const Level<R>& coarse) {
-  for (int y = 0; y < coarse.height; ++y) {
-    for (int x = 0; x < coarse.width; ++x) gather(fine, coarse, y, x);
-  }
-}
-
-// Calls work(swap, case, frame, memory) for each plane, each thread with its own memory.
-template <class Work>
-void for_each_plane(const Swap& swap, std::size_t least, const Work& work) {
+// Calls work<plane>(swap, case, frame, memory) for each plane, each thread with its own memory.
+template <auto work>
+void for_each_plane(const Swap& swap, std::size_t least) {
   const std::size_t bytes = (least + 63) / 64 * 64;  // no two threads in one cache line
   const std::int64_t planes = swap.cases * swap.frames;
   const auto threads = static_cast<std::size_t>(omp_get_max_threads());
@@ -108,65 +45,53 @@ void for_each_plane(const Swap& swap, std::size_t least, const Work& work) {
     char* own = memory.get() + bytes * static_cast<std::size_t>(omp_get_thread_num());
 #pragma omp for schedule(dynamic)
     for (std::int64_t plane = 0; plane < planes; ++plane) {
-      work(swap, plane / swap.frames, plane % swap.frames, own);
+      best<work>(swap, plane / swap.frames, plane % swap.frames, own);
     }
     stream_end();
   }
 }
 
-// A donor's plane without its heart, row by row.
+// Returns a row of the background as a recipient sees it: moved, 0 beyond the donor's border.
 template <class T>
-class Background {
- public:
-  Background(Fill fill, const Plane<T>& donor, const Scratch<Real<T>>& scratch)
-      : fill_(fill), donor_(donor), above_(scratch.level(1)) {
-    const int count = donor.height * donor.width;
-    if (fill_ == Fill::donor || !any(donor.heart, count)) {
-      fill_ = Fill::donor;
-    } else if (fill_ == Fill::mean) {
-      const int known = count_known(donor.heart, count);
-      const double sum = masked_sum(donor.pixels, donor.heart, false, count);
-      store(mean_, known ? sum / known : 0.0);
+const T* moved_row(const Background<T>& background, const Swap& swap, const Shift& shift, int y, T* buffer) {
+  const int from = y - shift.down;
+  const bool inside = from >= 0 && from < swap.height;
+  if (inside && shift.right == 0) return background.row(from);
+  std::fill_n(buffer, swap.width, T{});
+  if (inside) {
+    const Common columns(shift.right, swap.width);
+    std::copy_n(background.row(from) + columns.from, columns.count, buffer + columns.to);
+  }
+  return buffer;
+}
+
+// Selects recipient or background; the recipient is read only in blocks that have heart.
+template <class T>
+void select(T* result, const T* own, const T* outside, const std::uint8_t* heart, int width) {
+  for (int start = 0; start < width; start += BLOCK) {
+    const int end = std::min(start + BLOCK, width);
+    if (any(heart + start, end - start)) {
+      for (int x = start; x < end; ++x) {
+        const T inner = own[x], outer = outside[x];  // both read, so that this becomes a vector's blend
+        result[x] = heart[x] ? inner : outer;
+      }
     } else {
-      inpaint(scratch);
+      std::copy(outside + start, outside + end, result + start);
     }
   }
+}
 
-  // Returns row y, in `buffer` or where the donor has it.
-  const T* row(int y, T* buffer) const {
-    const T* pixels = donor_.pixels + y * donor_.width;
-    const std::uint8_t* heart = donor_.heart + y * donor_.width;
-    if (fill_ == Fill::donor || !any(heart, donor_.width)) return pixels;
-    for (int x = 0; x < donor_.width; ++x) {
-      if (!heart[x]) {
-        buffer[x] = pixels[x];
-      } else if (fill_ == Fill::mean) {
-        buffer[x] = mean_;
-      } else {
-        store(buffer[x], interpolate(above_, y, x));
-      }
-    }
-    return buffer;
+// Asks for the recipient's pixels that select() will read: pieces too short for the processor to foresee.
+template <class T>
+void prefetch(const T* own, const std::uint8_t* heart, int width) {
+  for (int start = 0; start < width; start += BLOCK) {
+    const int end = std::min(start + BLOCK, width);
+    if (!any(heart + start, end - start)) continue;
+    for (int x = start; x < end; x += 64 / sizeof(T)) __builtin_prefetch(own + x);
   }
+}
 
- private:
-  void inpaint(const Scratch<Real<T>>& scratch) {
-    average_levels(donor_, above_);
-    for (int number = level_count(donor_.height, donor_.width) - 1; number >= 1; --number) {
-      const auto fine = scratch.level(number), coarse = fine.above();
-      for (int i = 0; i < fine.size(); ++i) {
-        if (!fine.known(i)) fine.values[i] = interpolate(coarse, i / fine.width, i % fine.width);
-      }
-    }
-  }
-
-  Fill fill_;
-  Plane<T> donor_;
-  Level<Real<T>> above_;
-  T mean_{};
-};
-
-// Writes the rows of all recipients of a donor's plane.
+// Writes the frames of all recipients of a donor's plane.
 template <class T>
 void forward_plane(const Swap& swap, std::int64_t donor, std::int64_t frame, char* memory) {
   const std::int64_t begin = swap.starts[donor], end = swap.starts[donor + 1];
@@ -175,20 +100,48 @@ void forward_plane(const Swap& swap, std::int64_t donor, std::int64_t frame, cha
   auto* output = static_cast<T*>(swap.output);
   const int width = swap.width;
   const Scratch<Real<T>> scratch(memory, swap.height, width);
-  T* filled = reinterpret_cast<T*>(memory + scratch.bytes);
-  T* merged = filled + width;
+  T* moved = reinterpret_cast<T*>(memory + scratch.bytes);
+  T* merged = moved + width;
   const T* pixels = images + plane_at(swap, donor, frame);
   const Background<T> background(swap.fill, {pixels, heart_at(swap, donor, frame), swap.height, width},
-                                 scratch);
-  for (int y = 0; y < swap.height; ++y) {
-    const T* outside = background.row(y, filled);
-    for (std::int64_t at = begin; at < end; ++at) {
-      const std::int64_t own = plane_at(swap, swap.order[at], frame) + y * width;
-      const std::uint8_t* heart = heart_at(swap, swap.order[at], frame) + y * width;
-      const bool whole = !any(heart, width);
-      for (int x = 0; !whole && x < width; ++x) merged[x] = heart[x] ? images[own + x] : outside[x];
-      stream(output + own, whole ? outside : merged, sizeof(T) * static_cast<std::size_t>(width));
+                                 scratch, reinterpret_cast<T*>(scratch.gathered));
+  for (std::int64_t at = begin; at < end; ++at) {
+    const std::int64_t recipient = swap.order[at];
+    const Shift shift = shift_at(swap, recipient, frame);
+    const std::int64_t plane = plane_at(swap, recipient, frame);
+    const std::uint8_t* heart = heart_at(swap, recipient, frame);
+    for (int y = 0; y < swap.height; ++y) {
+      const T* outside = moved_row(background, swap, shift, y, moved);
+      const int start = y * width;
+      const int ahead = start + AHEAD * width;
+      if (y + AHEAD < swap.height) prefetch(images + plane + ahead, heart + ahead, width);
+      const bool whole = !any(heart + start, width);
+      if (!whole) select(merged, images + plane + start, outside, heart + start, width);
+      stream(output + plane + start, whole ? outside : merged, sizeof(T) * static_cast<std::size_t>(width));
     }
+  }
+}
+
+// Adds a recipient's gradient outside its heart to the donor's pixels that were shown there.
+template <class T>
+void add_outside(Real<T>* gathered, const T* gradient, const std::uint8_t* heart, const Shift& shift,
+                 int height, int width) {
+  const Common rows(shift.down, height), columns(shift.right, width);
+  for (int y = 0; y < rows.count; ++y) {
+    Real<T>* sum = gathered + (rows.from + y) * width + columns.from;
+    const int start = (rows.to + y) * width + columns.to;
+    for (int x = 0; x < columns.count; ++x) {
+      const Real<T> value = load(gradient[start + x]);
+      sum[x] += heart[start + x] == 0 ? value : Real<T>(0);
+    }
+  }
+}
+
+// Up, transposed: a level's gradient from the one below it.
+template <class Fine, class R>
+void gather_level(const Fine& fine, const Level<R>& coarse) {
+  for (int y = 0; y < coarse.height; ++y) {
+    for (int x = 0; x < coarse.width; ++x) gather(fine, coarse, y, x);
   }
 }
 
@@ -222,8 +175,8 @@ void backward_plane(const Swap& swap, std::int64_t donor, std::int64_t frame, ch
   std::fill_n(gathered, count, Real<T>(0));
   for (std::int64_t at = swap.starts[donor]; at < swap.starts[donor + 1]; ++at) {
     const std::int64_t recipient = swap.order[at];
-    const T* gradient = gradients + plane_at(swap, recipient, frame);
-    add_outside(gathered, gradient, heart_at(swap, recipient, frame), count);
+    add_outside(gathered, gradients + plane_at(swap, recipient, frame), heart_at(swap, recipient, frame),
+                shift_at(swap, recipient, frame), swap.height, swap.width);
   }
   double shared = 0;
   if (swap.fill == Fill::mean) {
@@ -242,12 +195,12 @@ void backward_plane(const Swap& swap, std::int64_t donor, std::int64_t frame, ch
 template <class T>
 void forward(const Swap& swap) {
   const std::size_t rows = 2 * sizeof(T) * static_cast<std::size_t>(swap.width);
-  for_each_plane(swap, background_swap_scratch(swap) + rows, forward_plane<T>);
+  for_each_plane<forward_plane<T>>(swap, background_swap_scratch(swap) + rows);
 }
 
 template <class T>
 void backward(const Swap& swap) {
-  for_each_plane(swap, background_swap_scratch(swap), backward_plane<T>);
+  for_each_plane<backward_plane<T>>(swap, background_swap_scratch(swap));
 }
 
 }  // namespace

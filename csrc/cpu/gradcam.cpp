@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "../math.h"
-#include "rows.h"
+#include "instruction_sets.h"
 #include "vectors.h"
 
 namespace cmrbias::cpu {
@@ -29,7 +29,7 @@ inline __attribute__((always_inline)) Doubles partial_sums(const T* values, int 
 
 // Writes the mean of each channel's gradients.
 template <class T>
-CMRBIAS_ROW void channel_means(double* means, const T* gradients, int channels, int cells) {
+void channel_means(double* means, const T* gradients, int channels, int cells) {
   Vector<std::int64_t, WIDE> rest = {};
   for (int lane = WIDE - cells % WIDE; lane < WIDE; ++lane) rest[lane] = -1;
   for (int first = 0; first < channels; first += WIDE) {
@@ -43,7 +43,7 @@ CMRBIAS_ROW void channel_means(double* means, const T* gradients, int channels, 
 
 // Adds weighted channels, one after the other, to the map.
 template <class T>
-CMRBIAS_ROW void add_channels(double* sums, const double* weights, const T* activations, int channels,
+void add_channels(double* sums, const double* weights, const T* activations, int channels,
                               int cells) {
   int channel = 0;
   for (; channel + GROUP <= channels; channel += GROUP) {
@@ -82,9 +82,9 @@ void image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
 
 void gradcam_image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
   switch (gradcam.type) {
-    case Type::float32: return image<float>(gradcam, number, scratch);
-    case Type::float64: return image<double>(gradcam, number, scratch);
-    case Type::bfloat16: return image<bfloat16>(gradcam, number, scratch);
+    case Type::float32: return best<image<float>>(gradcam, number, scratch);
+    case Type::float64: return best<image<double>>(gradcam, number, scratch);
+    case Type::bfloat16: return best<image<bfloat16>>(gradcam, number, scratch);
   }
 }
 

@@ -1,7 +1,5 @@
-// Rows on the processor: OpenMP over planes, and one compilation of a row function per instruction set.
-//
-// A row function marked CMRBIAS_ROW is compiled three times and the machine's best is taken when the
-// module loads. Sums keep their order and products are not fused, so all three give the same bits.
+// Rows and planes on the processor. Kernels compile what they call for a plane once per instruction set
+// (instruction_sets.h), so these are plain loops that the compiler turns into vectors.
 #pragma once
 
 #include <cstddef>
@@ -12,13 +10,22 @@
 #include <emmintrin.h>
 #endif
 
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
-#define CMRBIAS_ROW __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define CMRBIAS_ROW
-#endif
-
 namespace cmrbias::cpu {
+
+// Whether a mask has any heart.
+inline bool any(const std::uint8_t* heart, int count) {
+  std::uint8_t seen = 0;
+  for (int i = 0; i < count; ++i) seen |= heart[i];
+  return seen != 0;
+}
+
+// The pixels that a row (or column) and itself moved by `shift` have in common: `count` of them, at `from`
+// in the row, at `to` where they were moved.
+struct Common {
+  int from, to, count;
+  Common(int shift, int length)
+      : from(shift < 0 ? -shift : 0), to(shift < 0 ? 0 : shift), count(length - from - to) {}
+};
 
 // Copies bytes past the caches: for results too large to be read back from them.
 inline void stream(void* to, const void* from, std::size_t bytes) {

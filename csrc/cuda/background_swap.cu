@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "../background_swap.h"
+#include "block_sum.h"
 #include "launch.h"
 
 namespace cmrbias::cuda {
@@ -13,19 +14,6 @@ namespace {
 
 constexpr int TILES = 65535;  // the largest gridDim.y
 constexpr int RESIDENT = 2;   // blocks a multiprocessor: leaves ptxas the registers to spill none
-
-// Returns the sum of all threads' values, to all threads of a block of LANES.
-__device__ double block_sum(double own) {
-  __shared__ double lanes[LANES];
-  __syncthreads();
-  lanes[threadIdx.x] = own;
-  __syncthreads();
-  for (int half = LANES / 2; half > 0; half /= 2) {
-    if (threadIdx.x < half) lanes[threadIdx.x] += lanes[threadIdx.x + half];
-    __syncthreads();
-  }
-  return lanes[0];
-}
 
 // Returns the mean over the background's pixels of the values inside (or outside) the heart's sum.
 template <class T>
@@ -120,18 +108,24 @@ __global__ void __launch_bounds__(LANES) compose(Swap swap, char* memory, std::s
   const std::int64_t own = plane_at(swap, recipient, frame), other = plane_at(swap, donor, frame);
   const std::uint8_t* heart = heart_at(swap, recipient, frame);
   const std::uint8_t* donor_heart = heart_at(swap, donor, frame);
+  const Shift shift = shift_at(swap, recipient, frame);
   const Scratch<Real<T>> scratch(memory + (donor * swap.frames + frame) * bytes, swap.height, swap.width);
   const auto above = scratch.level(1);
   auto* output = static_cast<T*>(swap.output) + own;
   for_each_pixel(swap, [&](int i) {
     if (heart[i]) {
       output[i] = images[own + i];
-    } else if (swap.fill == Fill::donor || !donor_heart[i]) {
-      output[i] = images[other + i];
+      return;
+    }
+    const int from = beside(swap, i, -shift.down, -shift.right);
+    if (from < 0) {
+      output[i] = T{};
+    } else if (swap.fill == Fill::donor || !donor_heart[from]) {
+      output[i] = images[other + from];
     } else if (swap.fill == Fill::mean) {
       store(output[i], *scratch.mean);
     } else {
-      store(output[i], interpolate(above, i / swap.width, i % swap.width));
+      store(output[i], interpolate(above, from / swap.width, from % swap.width));
     }
   });
 }
@@ -158,8 +152,10 @@ __global__ void __launch_bounds__(LANES) gather_recipients(Swap swap, char* memo
     Real<T> sum = 0;
     for (std::int64_t at = swap.starts[donor]; at < swap.starts[donor + 1]; ++at) {
       const std::int64_t recipient = swap.order[at];
-      const bool outside = heart_at(swap, recipient, frame)[i] == 0;
-      sum += outside ? load(gradients[plane_at(swap, recipient, frame) + i]) : Real<T>(0);
+      const Shift shift = shift_at(swap, recipient, frame);
+      const int to = beside(swap, i, shift.down, shift.right);
+      const bool shown = to >= 0 && heart_at(swap, recipient, frame)[to] == 0;
+      sum += shown ? load(gradients[plane_at(swap, recipient, frame) + to]) : Real<T>(0);
     }
     gathered[i] = sum;
   });

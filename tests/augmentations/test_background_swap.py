@@ -78,6 +78,50 @@ def test_each_fill_shows_what_it_says_where_the_donors_heart_was():
         assert augmentation.metrics["swap_unchanged"].tolist() == [0, 0]
 
 
+def test_centroid_moves_the_donor_and_the_residual_is_that_of_the_moved_heart():
+    images = torch.zeros(2, 1, 8, 8)
+    masks = torch.zeros_like(images)
+    masks[0, 0, 1:3, 1:3] = masks[1, 0, 3:6, 4:7] = 1
+    images[1, 0, 6, 7] = 0.7  # a landmark of the donor, 2 down and 2 to the right of its heart's centre
+    params = {"patient": torch.tensor([0, 1]), "frame": torch.tensor([0, 0])}
+    augmentation = swap(fill="donor", align="centroid")
+    views, moved = augmentation.apply(images, masks, augmentation.draw(keys(2)) | params)
+    # centres (1 1/2, 1 1/2) and (4, 5): moved by floor(-2 1/2 + 1/2) = -2 and by floor(-3 1/2 + 1/2) = -3
+    assert views[0, 0].nonzero().tolist() == [[4, 4]]
+    assert torch.equal(moved, masks)
+    assert augmentation.metrics["swap_residual"].tolist() == pytest.approx([5 / 64, 0])
+
+
+@pytest.mark.parametrize("fill", ["donor", "mean", "inpaint"])
+@pytest.mark.parametrize("align", ["none", "centroid"])
+def test_with_its_own_background_an_image_stays_as_it_is_and_counts_as_swapped(fill, align):
+    augmentation = swap(donors="self", fill=fill, align=align)
+    views, masks = apply(augmentation, keys(4), [0, 1, 1, -1], [0, 0, 0, 0])
+    assert torch.equal(views, batch(4)[0])
+    assert torch.equal(masks, batch(4)[1])
+    assert augmentation.metrics["swap_unchanged"].tolist() == [0, 0, 0, 1]  # as with other donors
+    assert augmentation.metrics["swap_residual"][:3].tolist() == [0, 0, 0]
+    assert augmentation.metrics["swap_residual"][3].isnan()
+
+
+def test_the_share_of_donors_with_the_same_label_is_reported_and_changes_no_draw():
+    patient, frame = torch.tensor([0, 1, 2, 3, 4, -1]), torch.zeros(6)
+    label = torch.tensor([0, 1, 0, 1, -1, 0])
+    views = {}
+    for name, known in (("without", {}), ("with", {"label": label})):
+        augmentation = swap(fill="donor")
+        params = augmentation.draw(keys(6)) | {"patient": patient, "frame": frame} | known
+        views[name], _ = augmentation.apply(*batch(6), params)
+        assert ("swap_same_label" in augmentation.metrics) == bool(known)
+    assert torch.equal(views["with"], views["without"])
+    donors = givers(views["with"], batch(6)[1])
+    for row, same in enumerate(augmentation.metrics["swap_same_label"].tolist()):
+        if row < 4 and label[donors[row]] >= 0:
+            assert same == (label[row] == label[donors[row]])
+        else:  # the own label, the donor's or the patient is unknown
+            assert same != same
+
+
 def test_an_empty_mask_neither_gives_nor_takes():
     images, masks = batch(4)
     masks[1] = 0

@@ -263,6 +263,15 @@ def test_same_bits_for_any_number_of_threads(set_threads):
     assert all(same_bits(results[0], other) for other in results)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_same_bits_on_every_instruction_set(dtype, on_every_instruction_set):
+    maps, masks = typical(n=5, targets=2, size=101, dtype=dtype)
+    results = on_every_instruction_set(lambda: ops.overlap(maps, masks))
+    assert all(same_bits(results[0], other) for other in results)
+    results = on_every_instruction_set(lambda: ops.project_masks(masks, (7, 7)).cells)
+    assert all(torch.equal(results[0], other) for other in results)
+
+
 # --- edge cases -----------------------------------------------------------------------------------
 
 

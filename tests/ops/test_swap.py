@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from fractions import Fraction
+from math import floor
 
 import numpy as np
 import pytest
@@ -13,11 +15,13 @@ from cmrbias import ops
 from cmrbias.errors import CmrbiasError
 
 FILLS = ("donor", "mean", "inpaint")
+ALIGNS = ("none", "centroid")
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 _C = ops._C
 needs_extension = pytest.mark.skipif(_C is None, reason="the extension is not built")
 every_fill = pytest.mark.parametrize("fill", FILLS)
+every_align = pytest.mark.parametrize("align", ALIGNS)
 
 
 def batch(seed=0, n=5, c=2, h=9, w=7, dtype=torch.float64, mask_frames=None, share=0.4):
@@ -37,20 +41,44 @@ def gradient(function, images, *others):
     return torch.autograd.grad(result, images, weights.to(images.dtype))[0]
 
 
-def by_hand(images, masks, donors, fill):
-    """Returns ``donor`` and ``mean`` pixel by pixel, in numpy."""
+def centroid(heart):
+    """Returns the mean row and column of a heart (H, W), exactly; None if it is empty."""
+    places = np.argwhere(heart)
+    return [Fraction(int(total), len(places)) for total in places.sum(0)] if len(places) else None
+
+
+def by_hand(images, masks, donors, fill, align="none"):
+    """Returns ``donor`` and ``mean`` pixel by pixel, in numpy and fractions."""
     images, heart = images.double().numpy(), (masks != 0).expand_as(images).numpy()
-    result = np.empty_like(images)
-    for n, c, y, x in np.ndindex(images.shape):
-        d = int(donors[n])
+    result = np.zeros_like(images)
+    for n, c in np.ndindex(images.shape[:2]):
+        d, shift = int(donors[n]), [0, 0]
+        own, other = centroid(heart[n, c]), centroid(heart[d, c])
+        if align == "centroid" and own and other:
+            shift = [floor(r - g + Fraction(1, 2)) for r, g in zip(own, other, strict=True)]
         known = images[d, c][~heart[d, c]]
-        if heart[n, c, y, x]:
-            result[n, c, y, x] = images[n, c, y, x]
-        elif fill == "donor" or not heart[d, c, y, x]:
-            result[n, c, y, x] = images[d, c, y, x]
-        else:
-            result[n, c, y, x] = known.mean() if known.size else 0
+        for y, x in np.ndindex(images.shape[2:]):
+            if heart[n, c, y, x]:
+                result[n, c, y, x] = images[n, c, y, x]
+                continue
+            down, across = y - shift[0], x - shift[1]
+            if not (0 <= down < images.shape[2] and 0 <= across < images.shape[3]):
+                continue  # 0: outside the donor's image
+            if fill == "donor" or not heart[d, c, down, across]:
+                result[n, c, y, x] = images[d, c, down, across]
+            else:
+                result[n, c, y, x] = known.mean() if known.size else 0
     return torch.from_numpy(result)
+
+
+def apart(n=4, c=2, h=12, w=11, dtype=torch.float64):
+    """Returns images with rectangular hearts of several sizes all over the frame, and a ring of donors."""
+    images = torch.rand(n, c, h, w, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    masks = torch.zeros(n, c, h, w, dtype=torch.bool)
+    for row, frame in np.ndindex(n, c):
+        top, left = 5 * row % (h - 4), (3 * row + 4 * frame) % (w - 4)
+        masks[row, frame, top : top + 2 + frame, left : left + 2 + row % 3] = True
+    return images.to(dtype), masks, (torch.arange(n) + 1) % n
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -66,12 +94,13 @@ def by_hand(images, masks, donors, fill):
     share=st.sampled_from([0.0, 0.1, 0.6, 0.99]),
     dtype=st.sampled_from(DTYPES),
     fill=st.sampled_from(FILLS),
+    align=st.sampled_from(ALIGNS),
     seed=st.integers(0, 1000),
 )
-def test_equals_the_reference(n, c, h, w, shared_mask, share, dtype, fill, seed):
+def test_equals_the_reference(n, c, h, w, shared_mask, share, dtype, fill, align, seed):
     images, masks, donors = batch(seed, n, c, h, w, dtype, 1 if shared_mask else c, share)
-    result = ops.background_swap(images, masks, donors, fill)
-    expected = ops.background_swap_reference(images, masks, donors, fill)
+    result = ops.background_swap(images, masks, donors, fill, align)
+    expected = ops.background_swap_reference(images, masks, donors, fill, align)
     assert (result.dtype, result.shape) == (dtype, images.shape)
     if fill == "mean":  # summed in another order, in float64
         rounding = {torch.float64: 1e-14, torch.float32: 1.2e-7, torch.bfloat16: 8e-3}[dtype]
@@ -83,21 +112,23 @@ def test_equals_the_reference(n, c, h, w, shared_mask, share, dtype, fill, seed)
 @settings(max_examples=30, deadline=None)
 @given(
     h=st.integers(1, 33), w=st.integers(1, 33), dtype=st.sampled_from(DTYPES), fill=st.sampled_from(FILLS),
-    seed=st.integers(0, 1000),
+    align=st.sampled_from(ALIGNS), seed=st.integers(0, 1000),
 )  # fmt: skip
-def test_gradient_equals_that_of_the_reference_in_float64(h, w, dtype, fill, seed):
-    images, masks, donors = batch(seed, h=h, w=w, dtype=dtype)
-    result = gradient(ops.background_swap, images, masks, donors, fill)
-    expected = gradient(ops.background_swap_reference, images.double(), masks, donors, fill)
+def test_gradient_equals_that_of_the_reference_in_float64(h, w, dtype, fill, align, seed):
+    images, masks, donors = batch(seed, h=h, w=w, dtype=dtype, share=0.1)
+    result = gradient(ops.background_swap, images, masks, donors, fill, align)
+    expected = gradient(ops.background_swap_reference, images.double(), masks, donors, fill, align)
     tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
     torch.testing.assert_close(result.double(), expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("swap", [ops.background_swap, ops.background_swap_reference])
 @pytest.mark.parametrize("fill", ["donor", "mean"])
-def test_selects_as_written_out_pixel_by_pixel(swap, fill):
-    images, masks, donors = batch(3)
-    torch.testing.assert_close(swap(images, masks, donors, fill), by_hand(images, masks, donors, fill))
+@pytest.mark.parametrize("make", [batch, apart])
+@every_align
+def test_selects_as_written_out_pixel_by_pixel(swap, fill, make, align):
+    case = make()
+    torch.testing.assert_close(swap(*case, fill, align), by_hand(*case, fill, align), rtol=1e-14, atol=0)
 
 
 @pytest.mark.parametrize("swap", [ops.background_swap, ops.background_swap_reference])
@@ -146,10 +177,25 @@ def test_inpaint_is_smoother_than_the_mean():
 
 
 @every_fill
-def test_swap_with_itself_leaves_a_case_as_it_is(fill):
+@every_align
+def test_swap_with_itself_leaves_a_case_as_it_is(fill, align):
     images, masks, _ = batch()
-    assert torch.equal(ops.background_swap(images, masks, torch.arange(5), fill)[masks], images[masks])
-    assert torch.equal(ops.background_swap(images, masks, torch.arange(5), fill), images)
+    assert torch.equal(ops.background_swap(images, masks, torch.arange(5), fill, align), images)
+
+
+@every_fill
+@every_align
+def test_several_frames_a_case_are_swapped_as_if_each_stood_alone(fill, align):
+    images, masks, donors = apart(c=3)
+    result = ops.background_swap(images, masks, donors, fill, align)
+    slope = gradient(ops.background_swap, images, masks, donors, fill, align)
+    weights = torch.rand(images.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for frame in range(3):
+        own = images[:, frame : frame + 1].detach().requires_grad_()
+        alone = ops.background_swap(own, masks[:, frame : frame + 1], donors, fill, align)
+        assert torch.equal(result[:, frame : frame + 1], alone)
+        alone.backward(weights[:, frame : frame + 1])
+        assert torch.equal(slope[:, frame : frame + 1], own.grad)
 
 
 @every_fill
@@ -207,15 +253,53 @@ def test_bfloat16_rounds_ties_to_even(fill):
     assert filled[:, 0, 1, 1].tolist() == [1, 1 + 2 * step]
 
 
+# --- align=centroid -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("swap", [ops.background_swap, ops.background_swap_reference])
+def test_centroid_brings_hearts_together_and_0_in_from_beyond_the_border(swap):
+    images = torch.arange(1.0, 73).view(2, 1, 6, 6)
+    masks = torch.zeros(2, 1, 6, 6, dtype=torch.bool)
+    masks[0, 0, 1:3, 0:2] = masks[1, 0, 2:4, 3:5] = True  # the second lies 1 down and 3 to the right
+    result = swap(images, masks, torch.tensor([1, 0]), "donor", "centroid")
+    expected = torch.zeros(2, 1, 6, 6)
+    expected[0, 0, :5, :3] = images[1, 0, 1:, 3:]
+    expected[1, 0, 1:, 3:] = images[0, 0, :5, :3]
+    assert torch.equal(result, torch.where(masks, images, expected))
+    assert ops.background_residual(masks, torch.tensor([1, 0]), "centroid").tolist() == [[0], [0]]
+
+
+@every_fill
+def test_hearts_that_coincide_are_not_moved(fill):
+    images, masks, donors = batch(n=4, c=1)
+    masks[:] = masks[3:]
+    assert torch.equal(
+        ops.background_swap(images, masks, donors, fill, "centroid"),
+        ops.background_swap(images, masks, donors, fill),
+    )
+
+
+def test_the_background_is_filled_before_it_is_moved():
+    """A heart at the border is filled from its own surroundings, not from the 0 that comes in beside it."""
+    images, masks = torch.ones(2, 1, 8, 8), torch.zeros(2, 1, 8, 8, dtype=torch.bool)
+    masks[0, 0, 3:5, 6:8], masks[1, 0, 2:6, 0:2] = True, True
+    for fill in ("mean", "inpaint"):
+        result = ops.background_swap(images, masks, torch.tensor([1, 0]), fill, "centroid")
+        assert result[0, 0, :, 6:].unique() == 1  # six columns to the right went what was filled
+        assert result[0, 0, :, :6].unique() == 0
+
+
 # --- as an operator -------------------------------------------------------------------------------
 
 
 @every_fill
-def test_gradcheck_as_recipient_and_as_donor(fill):
-    images, masks, donors = batch(n=4, h=5, w=6)
+@every_align
+def test_gradcheck_as_recipient_and_as_donor(fill, align):
+    images, masks, donors = apart(n=3, c=1, h=6, w=6)
+    donors[0] = 2  # gives to two
     images.requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: ops.background_swap(x, masks, donors, fill), images)
-    assert torch.autograd.gradgradcheck(lambda x: ops.background_swap(x, masks, donors, fill), images)
+    assert torch.autograd.gradcheck(lambda x: ops.background_swap(x, masks, donors, fill, align), images)
+    assert torch.autograd.gradgradcheck(lambda x: ops.background_swap(x, masks, donors, fill, align), images)
 
 
 @needs_extension
@@ -224,26 +308,28 @@ def test_gradcheck_as_recipient_and_as_donor(fill):
 def test_opcheck(name, fill):
     images, masks, donors = batch(n=3, h=4, w=5)
     operator = getattr(torch.ops.cmrbias, name).default
-    torch.library.opcheck(operator, (images.requires_grad_(), masks, donors, fill))
+    torch.library.opcheck(operator, (images.requires_grad_(), masks, donors, None, fill))
     strided = images.detach().transpose(2, 3).contiguous().transpose(2, 3).requires_grad_()
-    torch.library.opcheck(operator, (strided, masks.to(torch.uint8)[:, :1], donors, fill))
+    labels, shifts = masks.to(torch.uint8)[:, :1], torch.tensor([[[1, -2]], [[0, 3]], [[0, 0]]])
+    torch.library.opcheck(operator, (strided, labels, donors, shifts, fill))
 
 
 @needs_extension
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # inductor's own
-@every_fill
-def test_compiles_as_one_graph(fill):
+@pytest.mark.parametrize(("fill", "align"), [*((fill, "none") for fill in FILLS), ("mean", "centroid")])
+def test_compiles_as_one_graph(fill, align):
     torch._dynamo.reset()
-    images, masks, donors = batch(dtype=torch.float32)
+    images, masks, donors = apart(dtype=torch.float32)
     compiled = torch.compile(ops.background_swap, fullgraph=True)
-    expected = ops.background_swap(images, masks, donors, fill)
-    assert torch.equal(compiled(images, masks, donors, fill), expected)
-    expected = gradient(ops.background_swap, images, masks, donors, fill)
-    assert torch.equal(gradient(compiled, images, masks, donors, fill), expected)
+    expected = ops.background_swap(images, masks, donors, fill, align)
+    assert torch.equal(compiled(images, masks, donors, fill, align), expected)
+    expected = gradient(ops.background_swap, images, masks, donors, fill, align)
+    assert torch.equal(gradient(compiled, images, masks, donors, fill, align), expected)
 
 
 @needs_extension
-def test_one_graph_serves_all_sizes():
+@every_align
+def test_one_graph_serves_all_sizes(align):
     torch._dynamo.reset()
     graphs = []
     compiled = torch.compile(
@@ -254,23 +340,53 @@ def test_one_graph_serves_all_sizes():
     )
     for n, h in ((3, 8), (5, 11), (7, 16)):
         images, masks, donors = batch(n=n, h=h, mask_frames=1)
-        assert torch.equal(compiled(images, masks, donors), ops.background_swap(images, masks, donors))
+        expected = ops.background_swap(images, masks, donors, "inpaint", align)
+        assert torch.equal(compiled(images, masks, donors, "inpaint", align), expected)
     assert len(graphs) == 1
 
 
+def both_ways(fill, align, dtype=torch.float32):
+    """Returns a swap and its gradient, of frames that are no whole number of vectors."""
+    images, masks, donors = apart(n=9, h=40, w=75, dtype=dtype)
+    masks[:, :, 10:30, 30:] |= images[:, :, 10:30, 30:] < 0.5
+    arguments = (images, masks, donors, fill, align)
+    return ops.background_swap(*arguments), gradient(ops.background_swap, *arguments)
+
+
 @every_fill
-def test_same_bits_for_any_number_of_threads(fill):
-    images, masks, donors = batch(n=9, h=40, w=33, dtype=torch.float32)
+@every_align
+def test_same_bits_for_any_number_of_threads(fill, align):
     before = torch.get_num_threads()
     results = []
     try:
         for threads in (1, 2, 3, 8):
             torch.set_num_threads(threads)
-            results.append(ops.background_swap(images, masks, donors, fill))
-            results.append(gradient(ops.background_swap, images, masks, donors, fill))
+            results.append(both_ways(fill, align))
     finally:
         torch.set_num_threads(before)
-    assert all(torch.equal(result, results[i % 2]) for i, result in enumerate(results))
+    assert all(torch.equal(*pair) for pairs in results for pair in zip(pairs, results[0], strict=True))
+
+
+@needs_extension
+@every_fill
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_same_bits_on_every_instruction_set(fill, dtype):
+    names = _C.instruction_sets()
+    results = []
+    try:
+        for name in names:
+            _C.set_instruction_set(name)
+            results.append(both_ways(fill, "centroid", dtype))
+    finally:
+        _C.set_instruction_set(names[-1])
+    assert names[0] == "baseline"
+    assert all(torch.equal(*pair) for pairs in results for pair in zip(pairs, results[0], strict=True))
+
+
+@needs_extension
+def test_an_instruction_set_that_the_machine_lacks_is_refused():
+    with pytest.raises(ValueError, match="no instruction set x86-64-v9"):
+        _C.set_instruction_set("x86-64-v9")
 
 
 @every_fill
@@ -292,22 +408,6 @@ def test_autograd_reaches_only_the_images():
     assert images.grad.sum().item() == pytest.approx(images.numel() - nothing.item())
 
 
-# --- residual -------------------------------------------------------------------------------------
-
-
-def test_residual_is_the_share_where_the_donor_heart_shows():
-    masks = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
-    masks[0, 0, :2] = 3  # 8 pixels
-    masks[1, 0, 1:4, 0] = 1  # 3 pixels, one of them in the other's heart
-    residual = ops.background_residual(masks, torch.tensor([1, 0]))
-    assert residual.dtype == torch.float32
-    assert residual.tolist() == [[2 / 16], [7 / 16]]
-    assert ops.background_residual(masks, torch.tensor([0, 1])).tolist() == [[0], [0]]
-    images = torch.where(masks != 0, 1.0, 0.0)
-    leaks = ops.background_swap(images, torch.where(masks == 0, masks, 1), torch.tensor([1, 0]), "donor")
-    assert (leaks * (masks == 0)).mean((2, 3)).tolist() == residual.tolist()
-
-
 # --- wrong arguments ------------------------------------------------------------------------------
 
 
@@ -315,6 +415,7 @@ def test_residual_is_the_share_where_the_donor_heart_shows():
     ("change", "message"),
     [
         ({"fill": "donors"}, r"unknown fill 'donors': did you mean 'donor'"),
+        ({"align": "centre"}, r"unknown align 'centre': did you mean 'centroid'"),
         ({"images": torch.zeros(5, 9, 7)}, r"images: expected 4 dimensions \(N, C, H, W\), got \(5, 9, 7\)"),
         ({"images": torch.zeros(5, 2, 9, 7, dtype=torch.int16)}, r"images: expected float32, .* torch.int16"),
         ({"masks": torch.zeros(5, 2, 9, 7)}, r"masks: expected bool or uint8 .*, got torch.float32"),
@@ -335,21 +436,23 @@ def test_wrong_arguments_are_named(change, message):
         ops.background_swap(**arguments)
 
 
-def test_wrong_arguments_of_the_residual_are_named():
-    with pytest.raises(CmrbiasError, match=r"masks: expected bool or uint8"):
-        ops.background_residual(torch.zeros(2, 1, 4, 4), torch.tensor([0, 1]))
-    with pytest.raises(CmrbiasError, match=r"donors\[1\]: expected a row of the batch, 0 to 1, got 2"):
-        ops.background_residual(torch.zeros(2, 1, 4, 4) > 0, torch.tensor([0, 2]))
-
-
 @needs_extension
 @every_fill
 def test_past_the_door_donors_are_clamped(fill):
     images, masks, _ = batch()
     wild = torch.tensor([-(2**62), 2**62, 0, 5, -1])
-    result = torch.ops.cmrbias.background_swap(images, masks, wild, fill)
+    result = torch.ops.cmrbias.background_swap(images, masks, wild, None, fill)
     expected = ops.background_swap(images, masks, torch.tensor([0, 4, 0, 4, 0]), fill)
     assert torch.equal(result, expected)
+
+
+@needs_extension
+def test_past_the_door_shifts_are_clamped():
+    images, masks, donors = batch(c=1)
+    wild = torch.tensor([[2**62, 0], [0, -(2**62)], [9, 7], [-9, 1], [2**31, 2**32 + 1]])[:, None]
+    for name in ("background_swap", "background_swap_backward"):
+        result = getattr(torch.ops.cmrbias, name)(images, masks, donors, wild, "donor")
+        assert torch.equal(result, torch.where(masks, images, 0))  # every donor lies out of sight
 
 
 # --- where the extension, or a GPU, is missing ----------------------------------------------------
@@ -395,15 +498,17 @@ print(len({line.split()[4] for line in open("/proc/self/maps") if "libgomp" in l
 
 
 def cuda_swap():
-    null = dict.fromkeys(("input", "masks", "donors", "order", "starts", "output"), 0)
-    shape = {"cases": 1, "frames": 1, "mask_frames": 1, "height": 2, "width": 2}
-    return _C.Swap(type=_C.Type.float32, fill=_C.Fill.inpaint, **shape, **null)
+    hearts = _C.Hearts(cases=1, mask_frames=1, height=2, width=2, masks=0, donors=0, shifts=0)
+    null = dict.fromkeys(("input", "order", "starts", "output"), 0)
+    return _C.Swap(hearts=hearts, type=_C.Type.float32, fill=_C.Fill.inpaint, frames=1, **null)
 
 
 @needs_extension
 @pytest.mark.skipif(_C is not None and not _C.has_cuda, reason="the extension was built without CUDA")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: the launch would not fail")
-@pytest.mark.parametrize("kernel", ["background_swap", "background_swap_backward"])
+@pytest.mark.parametrize(
+    "kernel", ["background_swap", "background_swap_backward", "heart_sums", "heart_residual"]
+)
 def test_a_launch_without_a_gpu_is_a_clean_error(kernel):
     with pytest.raises(RuntimeError, match=rf"^CUDA kernel {kernel}: .*(driver|device)"):
         getattr(_C, f"{kernel}_cuda")(cuda_swap(), 0, 0)
@@ -413,14 +518,16 @@ def test_a_launch_without_a_gpu_is_a_clean_error(kernel):
     not (_C and _C.has_cuda and torch.cuda.is_available()), reason="needs a GPU and the CUDA half"
 )
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("fill", FILLS)
-def test_the_gpu_gives_the_bits_of_the_processor(fill, dtype):
-    images, masks, donors = batch(n=6, h=37, w=50, dtype=dtype)
+@every_fill
+@every_align
+def test_the_gpu_gives_the_bits_of_the_processor(fill, align, dtype):
+    images, masks, donors = apart(n=6, h=37, w=50, dtype=dtype)
     there = [tensor.cuda() for tensor in (images, masks, donors)]
-    assert torch.equal(
-        ops.background_swap(*there, fill).cpu(), ops.background_swap(images, masks, donors, fill)
-    )
-    weights = torch.randn(images.shape, generator=torch.Generator().manual_seed(0)).to(dtype)
-    transposed = torch.ops.cmrbias.background_swap_backward
-    expected = transposed(weights, masks, donors, fill)
-    assert torch.equal(transposed(weights.cuda(), *there[1:], fill).cpu(), expected)
+    expected = ops.background_swap(images, masks, donors, fill, align)
+    assert torch.equal(ops.background_swap(*there, fill, align).cpu(), expected)
+    expected = gradient(ops.background_swap, images, masks, donors, fill, align)
+    weights = torch.rand(images.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    moved = ops.background_swap(there[0].requires_grad_(), *there[1:], fill, align)
+    assert torch.equal(torch.autograd.grad(moved, there[0], weights.to(dtype).cuda())[0].cpu(), expected)
+    expected = ops.background_residual(masks, donors, align)
+    assert torch.equal(ops.background_residual(*there[1:], align).cpu(), expected)

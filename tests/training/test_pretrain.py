@@ -323,6 +323,7 @@ def test_background_swap_reports_what_it_did_and_needs_masks(small_cohort: Path,
     line = log(tmp_path / "run")[1]
     assert {"swap_residual", "swap_unchanged", "views_without_heart"} <= set(line)
     assert 0 < line["swap_residual"] < 0.1
+    assert 0 < line["swap_same_label"] < 1  # two labels, four patients each
 
 
 def test_pairs_of_the_same_case_and_crops_that_show_the_heart(small_cohort: Path, tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""How benchmarks measure. No time is asserted, only what is timed and how often."""
+
+import os
+
+import pytest
+
+from cmrbias.benchmarks.timing import bandwidth, in_new_process, milliseconds
+from cmrbias.errors import CmrbiasError
+
+
+def test_calls_take_turns():
+    seen = []
+    calls = {name: (lambda name=name: seen.append(name)) for name in "ab"}
+    times = milliseconds(calls, 3)
+    assert seen == ["a", "b"] * 3
+    assert set(times) == {"a", "b"}
+    assert all(time >= 0 for time in times.values())
+
+
+@pytest.mark.parametrize("writing", [False, True])
+def test_bandwidth_is_a_positive_number_of_bytes_a_second(writing):
+    assert 1e6 < bandwidth(writing) < 1e14
+
+
+def test_a_new_process_has_malloc_tuned_or_not(monkeypatch):
+    monkeypatch.setenv("MALLOC_TOP_PAD_", "1")
+    arguments = {"key": "MALLOC_TOP_PAD_"}
+    assert int(in_new_process(os.getenv, arguments, keep_memory=True)) > 1
+    assert in_new_process(os.getenv, arguments, keep_memory=False) is None
+
+
+def test_a_new_process_that_fails_says_why():
+    with pytest.raises(CmrbiasError, match=r"benchmark os.getenv failed: TypeError: .*'nothing'"):
+        in_new_process(os.getenv, {"nothing": 1}, keep_memory=False)
