@@ -13,7 +13,7 @@ from cmrbias.backbones import Classifier
 from cmrbias.plugins import Plugins
 from cmrbias.training.monitor import estimated_statistics
 
-SPREAD = 1 / 6  # standard deviation of the centred Gaussian in sides of the image
+SPREAD = 1 / 7  # standard deviation of the centred Gaussian in sides of the image
 
 
 def centred_gaussian(height: int, width: int) -> Tensor:

@@ -91,16 +91,15 @@ class _Batch:
 
     @classmethod
     def of(
-        cls, classifier: Classifier, unknowing: Classifier, saliency: Saliency, shown: ShownCases, choose: Choose
+        cls,
+        classifier: Classifier,
+        unknowing: Classifier,
+        saliency: Saliency,
+        shown: ShownCases,
+        choose: Choose,
     ) -> _Batch:
-        chosen: list[Tensor] = []
-
-        def remember(logits: Tensor) -> Tensor:
-            chosen.append(choose(logits))
-            return chosen[-1]
-
-        logits, maps = saliency.explain(classifier, shown.images, remember)
-        predicted, classes = logits.argmax(1), chosen[-1]
+        logits, maps = saliency.explain(classifier, shown.images, choose)
+        predicted, classes = logits.argmax(1), choose(logits)
         ignorant = saliency.maps(unknowing, shown.images, predicted).flatten(0, 1)
         frames = shown.images.flatten(0, 1)
         size = maps.shape[-2:]
@@ -154,5 +153,3 @@ def _ceiling(found: Overlap) -> Tensor:
 
 def _constant(found: Overlap) -> Tensor:
     return (found.maximum <= found.minimum).double()
-
-

@@ -14,7 +14,9 @@ from torch import Tensor
 from cmrbias.backbones import Classifier, load_classifier
 from cmrbias.cohorts.format import Cohort
 from cmrbias.errors import CmrbiasError
-from cmrbias.evaluation.selection import selected_cases, shown_rows
+from cmrbias.evaluation.conditions import measured_box
+from cmrbias.evaluation.seen import Seen, count_seen
+from cmrbias.evaluation.selection import selected_cases, shown_rows, tested_cohort
 from cmrbias.evaluation.stream import ShownCases, stream_cases
 from cmrbias.inputs import TESTING, InputMode
 from cmrbias.plugins import Plugins
@@ -37,6 +39,7 @@ class Subject:
         labels: (N,) int64 class of each case, -1 where its label is none of the classifier's.
         mode: what is shown.
         left_out: frame to the number of frames without a complete mask.
+        seen: how many of the patients the run was trained on.
     """
 
     run: Run
@@ -47,6 +50,7 @@ class Subject:
     labels: np.ndarray
     mode: InputMode
     left_out: dict[str, int]
+    seen: Seen
 
     @property
     def device(self) -> torch.device:
@@ -83,6 +87,7 @@ def open_subject(
     cohort: Path | None,
     split: str,
     input: str | None,
+    allow_seen: bool,
     device: torch.device,
     plugins: Plugins,
 ) -> Subject:
@@ -93,20 +98,23 @@ def open_subject(
         cohort: another than that of the training.
         split: of the cohort.
         input: name of the test input; None is that in which the classifier is tested.
+        allow_seen: explain patients that the run has seen in training.
         device: where the network runs.
         plugins: what is installed.
 
     Raises:
-        CmrbiasError: no run or no classifier, frames do not fit, no complete mask, no such input.
+        CmrbiasError: no run or no classifier, frames do not fit, no complete mask, no such input,
+            or a patient that the run has seen.
     """
     run = Run.open(path)
     classifier = load_classifier(path, plugins)
-    opened = Cohort.open(cohort or run.info["settings"]["cohort"])
+    opened = tested_cohort(run, cohort)
     cases = selected_cases(classifier, opened, split)
     _refuse_maskless(cases, split)
     mode = _mode(classifier, cases, input)
     rows = shown_rows(cases, mode, split)
     rows = rows[cases.complete[rows].any(1)]
+    seen = count_seen(run, opened.column("patient")[cases.case[rows]], allow_seen)
     missing = (~cases.complete).sum(0).tolist()
     return Subject(
         run,
@@ -117,6 +125,7 @@ def open_subject(
         _labels(classifier, cases),
         mode,
         {name: count for name, count in zip(cases.frames, missing, strict=True) if count},
+        seen,
     )
 
 
@@ -136,14 +145,14 @@ def _refuse_maskless(cases: Cases, split: str) -> None:
 
 
 def _mode(classifier: Classifier, cases: Cases, input: str | None) -> InputMode:
-    """Returns what is shown; a square is that of the training, else as large as the cases' largest heart."""
+    """Returns what is shown; its square is that of the training, else measured."""
     if input is None:
         return classifier.input.tested()
     fixed = tuple(name for name in TESTING if not InputMode(name).draws_donors)
     mode = InputMode.named(input, {}, fixed)
     if mode.name != "background-box":
         return mode
-    return dataclasses.replace(mode, box=classifier.input.box or cases.largest_extent())
+    return dataclasses.replace(mode, box=classifier.input.box or measured_box(cases))
 
 
 def _labels(classifier: Classifier, cases: Cases) -> np.ndarray:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -52,7 +52,9 @@ class Rows:
         """Returns the rows of all parts."""
         names = [name for name in cls.__dataclass_fields__ if name != "scores"]
         scores = {name: np.concatenate([p.scores[name] for p in parts]) for name in parts[0].scores}
-        return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names}, scores=scores)
+        return cls(
+            **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names}, scores=scores
+        )
 
     def some(self, chosen: np.ndarray) -> Rows:
         """Returns those rows where ``chosen`` (R,) bool."""
@@ -91,14 +93,18 @@ def records(rows: Rows, subject: Subject, methods: Sequence[str]) -> Iterator[di
 
 def write_overlap(path: Path, found: Iterator[dict[str, Any]]) -> None:
     """Writes records as CSV; a score that is not defined is an empty cell."""
-    text = io.StringIO(newline="")
-    writer: Any = None
-    for record in found:
-        if writer is None:
-            writer = csv.DictWriter(text, list(record), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow({key: "" if value != value else value for key, value in record.items()})
-    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+
+    def write(file: BinaryIO) -> None:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer: csv.DictWriter[str] | None = None
+        for record in found:
+            if writer is None:
+                writer = csv.DictWriter(text, list(record), lineterminator="\n")
+                writer.writeheader()
+            writer.writerow({key: "" if value != value else value for key, value in record.items()})
+        text.detach()
+
+    write_atomically(path, write)
 
 
 def _why(constant: bool, chance: float) -> str:
