@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from cmrbias.errors import CmrbiasError
 from cmrbias.options import pairs
 
 
@@ -87,7 +88,7 @@ def command(
         inputs=inputs,
         against=against,
         label=label,
-        label_map=None if label_map is None else pairs(label_map.split(","), "--label-map"),
+        label_map=None if label_map is None else _mapped(label_map),
         allow_seen=allow_seen,
         resamples=resamples,
         seed=seed,
@@ -105,6 +106,17 @@ def command(
     )
     following = "--input all" if evaluation.bg_gap is None else "--against RUN2"
     click.echo(f"next: cmrbias evaluate {run} {following}")
+
+
+def _mapped(text: str) -> dict[str, str]:
+    """Returns ``CLASS=LABEL,...`` as a dictionary."""
+    given = text.split(",")
+    mapped = pairs(given, "--label-map")
+    if len(mapped) < len(given):
+        names = [pair.partition("=")[0] for pair in given]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise CmrbiasError(f"--label-map: class {twice!r} is there twice: give it one label")
+    return mapped
 
 
 def _progress() -> Callable[[str, int, int], None]:

@@ -34,11 +34,11 @@ def destination(run: Run, asked: Asked, out: Path | None) -> Path:
             f"{folder / SCORES}: is no file of 'cmrbias evaluate' and is left alone: choose another --out"
         ) from None
     expected = tested(asked)
-    other = [name for name in expected if found.get(name) != expected[name]]
-    if other:
+    other = next((name for name in expected if found.get(name) != expected[name]), None)
+    if other is not None:
         raise CmrbiasError(
-            f"{folder / SCORES}: holds the scores of another {other[0]}: expected {expected[other[0]]!r}, "
-            f"found {found.get(other[0])!r}: choose another --out"
+            f"{folder / SCORES}: holds the scores of another {other}: expected {expected[other]!r}, "
+            f"found {found.get(other)!r}: choose another --out"
         )
     return folder
 

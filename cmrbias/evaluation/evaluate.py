@@ -66,8 +66,8 @@ def evaluate(
     """
     path, where = Path(run), pick_device(device)
     asked = Asked(tested_cohort(Run.open(path), cohort), split, label, label_map, allow_seen)
-    folder = destination(Run.open(path), asked, None if out is None else Path(out))
     subject, *others = _subjects([path, *map(Path, against)], asked, where, plugins)
+    folder = destination(subject.run, asked, None if out is None else Path(out))
     sampling, arithmetic = Resampling(resamples, seed), pick_precision(precision, where)
     conditions = _conditions(subject, inputs, asked, seed)
     predicted = partial(predict, device=where, precision=arithmetic, progress=progress)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cmrbias.evaluation.matching import refuse_absent
 from cmrbias.evaluation.measures import Resampling
 from cmrbias.evaluation.prediction import Predictions, paired
 from cmrbias.statistics import (
@@ -66,6 +67,7 @@ def compare(first: Predictions, second: Predictions, sampling: Resampling) -> Pa
         CmrbiasError: a class that none of these cases has.
     """
     ours, theirs = paired(first, second)
+    refuse_absent(ours.classes, ours.labels, f"{first.input} paired with {second.input}")
     only_one = len(first.case) + len(second.case) - 2 * len(ours.case)
 
     def difference(values: np.ndarray, others: np.ndarray) -> Estimate:
