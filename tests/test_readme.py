@@ -51,7 +51,7 @@ def test_every_command_and_flag_in_it_exists() -> None:
 
 def test_every_hook_is_in_it() -> None:
     hooks = [name for name in vars(hookspecs) if name.startswith(("register_", "on_"))]
-    assert len(hooks) == 10
+    assert len(hooks) == 11
     assert [name for name in hooks if f"`{name}`" not in README] == []
 
 
@@ -97,7 +97,7 @@ COMMANDS += [
     "evaluate",
     "plugins",
 ]
-COMMANDS += ["plugins show", "benchmark", "benchmark saliency", "benchmark swap", "benchmark auc"]
+COMMANDS += ["saliency", "plugins show", "benchmark", "benchmark saliency", "benchmark swap", "benchmark auc"]
 
 
 @pytest.mark.parametrize("words", COMMANDS)

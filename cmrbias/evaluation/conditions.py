@@ -67,7 +67,7 @@ def modes_of(names: Sequence[str], subject: Subject) -> list[InputMode]:
     if "background-box" not in names:
         return modes
     own = subject.classifier.input.box
-    box = _measured(subject.cases) if own is None else own
+    box = measured_box(subject.cases) if own is None else own
     return [dataclasses.replace(mode, box=box) if mode.name == "background-box" else mode for mode in modes]
 
 
@@ -93,7 +93,8 @@ def condition(subject: Subject, mode: InputMode, asked: Asked, seed: int) -> Con
     return Condition(mode, rows, donors, {why: count for why, count in left_out.items() if count})
 
 
-def _measured(cases: Cases) -> int:
+def measured_box(cases: Cases) -> int:
+    """Returns the square's side: that of the largest heart of the training split, else of the cases."""
     train = _train_cases(cases.cohort)
     candidates = (Cases(cases.cohort, train, cases.frames), cases)
     whole = (some.some(np.flatnonzero(some.complete.all(1))) for some in candidates)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from cmrbias.cohorts.format import Cohort
 from cmrbias.errors import CmrbiasError
 from cmrbias.evaluation.conditions import Condition, condition, input_names, modes_of
 from cmrbias.evaluation.destination import destination
@@ -17,6 +16,7 @@ from cmrbias.evaluation.matching import refuse_absent
 from cmrbias.evaluation.measures import Resampling, score
 from cmrbias.evaluation.pairs import Against, adjusted, background_gap, compare
 from cmrbias.evaluation.prediction import Progress, predict
+from cmrbias.evaluation.selection import tested_cohort
 from cmrbias.evaluation.subject import Asked, Subject, open_subject
 from cmrbias.plugins import Plugins
 from cmrbias.training.precision import pick_device, pick_precision
@@ -65,7 +65,7 @@ def evaluate(
         CmrbiasError: see ``open_subject``, ``condition``, ``destination`` and ``refuse_absent``.
     """
     path, where = Path(run), pick_device(device)
-    asked = Asked(_cohort(Run.open(path), cohort), split, label, label_map, allow_seen)
+    asked = Asked(tested_cohort(Run.open(path), cohort), split, label, label_map, allow_seen)
     subject, *others = _subjects([path, *map(Path, against)], asked, where, plugins)
     folder = destination(subject.run, asked, None if out is None else Path(out))
     sampling, arithmetic = Resampling(resamples, seed), pick_precision(precision, where)
@@ -99,20 +99,6 @@ def evaluate(
     )
     write_evaluation(evaluation)
     return evaluation
-
-
-def _cohort(run: Run, given: Path | str | None) -> Cohort:
-    """Returns the cohort to test on: the one that is given, else the one that the run was trained on."""
-    if given is not None:
-        return Cohort.open(given)
-    cohort = Cohort.open(run.info["settings"]["cohort"])
-    if cohort.digest != run.info["cohort"]["digest"]:
-        raise CmrbiasError(
-            f"{cohort.path}: has changed since {run.path} was trained on it: expected digest "
-            f"{run.info['cohort']['digest'][:12]}, found {cohort.digest[:12]}; to test on it as it is now, "
-            f"add --cohort {cohort.path}"
-        )
-    return cohort
 
 
 def _subjects(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from cmrbias.backbones import Classifier
@@ -10,6 +12,25 @@ from cmrbias.errors import CmrbiasError
 from cmrbias.inputs import InputMode
 from cmrbias.training.cases import Cases
 from cmrbias.training.labelled import refuse_maskless
+from cmrbias.training.run import Run
+
+
+def tested_cohort(run: Run, given: Path | str | None) -> Cohort:
+    """Returns the cohort to test on: the one that is given, else the one that the run was trained on.
+
+    Raises:
+        CmrbiasError: it is none, or the one that the run was trained on has changed since.
+    """
+    if given is not None:
+        return Cohort.open(given)
+    cohort = Cohort.open(run.info["settings"]["cohort"])
+    if cohort.digest != run.info["cohort"]["digest"]:
+        raise CmrbiasError(
+            f"{cohort.path}: has changed since {run.path} was trained on it: expected digest "
+            f"{run.info['cohort']['digest'][:12]}, found {cohort.digest[:12]}; to test on it as it is now, "
+            f"add --cohort {cohort.path}"
+        )
+    return cohort
 
 
 def selected_cases(classifier: Classifier, cohort: Cohort, split: str) -> Cases:
