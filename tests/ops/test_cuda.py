@@ -210,6 +210,14 @@ def test_extreme_pixels(both, grid, size, dtype):
     assert_same(*both(torch.ops.cmrbias.extreme_pixels, maps, *size))
 
 
+@pytest.mark.parametrize(("grid", "size"), [((5, 2), (3, 64)), ((4, 3), (3, 96))])
+def test_rounding_may_put_an_extreme_beyond_the_corners_of_patches(both, grid, size):
+    generator = torch.Generator().manual_seed(0)
+    maps = 1 / 3 + torch.rand(100, *grid, generator=generator, dtype=torch.float64) * 2**-50
+    maps[:, 1::3] = 1  # see test_overlap.py
+    assert_same(*both(ops.overlap, maps, ops.project_masks(make_masks(100, *size), grid)))
+
+
 @every_dtype
 def test_gradcam_overlap(both, dtype):
     generator = torch.Generator().manual_seed(1)

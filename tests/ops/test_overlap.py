@@ -139,6 +139,22 @@ def test_decisions_where_pixels_vary_far_less_than_cells():
         assert torch.equal(getattr(found, name), getattr(expected, name)), name
 
 
+@pytest.mark.parametrize(("grid", "size"), [((5, 2), (3, 64)), ((4, 3), (3, 96))])
+def test_rounding_may_put_an_extreme_beyond_the_corners_of_patches(grid, size):
+    generator = torch.Generator().manual_seed(0)
+    maps = 1 / 3 + torch.rand(100, *grid, generator=generator, dtype=torch.float64) * 2**-50
+    maps[:, 1::3] = 1
+    whole = upsample(maps, *size)
+    found = ops.overlap(maps, make_masks("noise", (100, *size)))
+    low, high = whole.flatten(1).amin(1), whole.flatten(1).amax(1)
+    assert torch.equal(found.minimum, low)
+    assert torch.equal(found.maximum, high)
+    scale = size[1] // grid[1]
+    columns = [x for x in range(size[1]) if x % scale in (scale // 2 - 1, scale // 2)]
+    corners = whole[:, :, [0, *columns, -1]].flatten(1)
+    assert ((corners.amin(1) > low) | (corners.amax(1) < high)).any()  # else this tests nothing
+
+
 def test_upsampling_agrees_with_torch_and_scipy():
     maps = make_maps("random", (2, 7, 5))
     ours = upsample(maps, 33, 40)

@@ -1,9 +1,10 @@
 // The subset of CUDA that csrc/cuda uses, on the processor: built with g++ instead of nvcc, the kernels run
 // there. That shows their logic, not their speed, and races only where the order of threads decides.
 //
-// Blocks run one after the other. A block's threads are fibers that are resumed in turn; one runs until it ends
-// or waits for its block (__syncthreads) or its warp (__shfl_xor_sync). Every other round goes backwards, so
-// that a missing barrier shows. __shared__ is static memory, filled with garbage by whoever used it before.
+// Blocks run one after the other. A block's threads are fibers; one runs until it ends or waits for its warp
+// (__shfl_xor_sync) or its block (__syncthreads), a warp until all of its threads end or wait for the block,
+// and every other round goes backwards: so most missing barriers show. __shared__ is static memory, filled
+// with garbage by whoever used it before.
 #pragma once
 
 #include <ucontext.h>
@@ -71,19 +72,29 @@ inline void release(unsigned first, unsigned last, State state) {
   }
 }
 
-// One round over all threads; returns whether any ran.
+// Resumes threads [first, last) that are ready, once each; returns whether any was.
+inline bool resume(unsigned first, unsigned last, bool forwards) {
+  bool ran = false;
+  for (unsigned step = 0; step < last - first; ++step) {
+    current = forwards ? first + step : last - 1 - step;
+    if (fibers[current].state != State::ready) continue;
+    ran = true;
+    threadIdx = dim3(current);
+    swapcontext(&scheduler, &fibers[current].context);
+  }
+  return ran;
+}
+
+// Runs each warp as far as it comes without the others; returns whether any ran.
 inline bool run_round(bool forwards) {
   bool ran = false;
-  for (unsigned step = 0; step < threads; ++step) {
-    const unsigned i = forwards ? step : threads - 1 - step;
-    if (fibers[i].state != State::ready) continue;
-    ran = true;
-    current = i;
-    threadIdx = dim3(i);
-    swapcontext(&scheduler, &fibers[i].context);
-  }
-  for (unsigned first = 0; first < threads; first += WARP) {
-    release(first, std::min(first + WARP, threads), State::at_warp);
+  const unsigned warps = (threads + WARP - 1) / WARP;
+  for (unsigned step = 0; step < warps; ++step) {
+    const unsigned first = (forwards ? step : warps - 1 - step) * WARP, last = std::min(first + WARP, threads);
+    while (resume(first, last, forwards)) {
+      ran = true;
+      release(first, last, State::at_warp);
+    }
   }
   release(0, threads, State::at_block);
   return ran;
