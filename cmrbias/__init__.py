@@ -14,18 +14,23 @@ if TYPE_CHECKING:
     from cmrbias.backbones import Classifier, load_backbone, load_classifier
     from cmrbias.cohorts.format import Cohort
     from cmrbias.errors import CmrbiasError
+    from cmrbias.evaluation.evaluate import evaluate
     from cmrbias.plugins import plugin_manager
+    from cmrbias.saliency.explain import explain
 
 _PUBLIC = {
     "Cohort": "cmrbias.cohorts.format",
     "CmrbiasError": "cmrbias.errors",
     "Classifier": "cmrbias.backbones",
+    "evaluate": "cmrbias.evaluation.evaluate",
+    "explain": "cmrbias.saliency.explain",
     "load_backbone": "cmrbias.backbones",
     "load_classifier": "cmrbias.backbones",
     "plugin_manager": "cmrbias.plugins",
 }
 __all__ = [
-    "Classifier", "CmrbiasError", "Cohort", "hookimpl", "load_backbone", "load_classifier", "plugin_manager",
+    "Classifier", "CmrbiasError", "Cohort", "evaluate", "explain", "hookimpl", "load_backbone",
+    "load_classifier", "plugin_manager",
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from cmrbias.api import Backbone, Batch, Method, Recipe, hookimpl, option
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -22,17 +22,20 @@ from cmrbias.ops import Overlap
 from cmrbias.options import NoOptions, option, options
 
 if TYPE_CHECKING:
+    from cmrbias.backbones import Classifier
     from cmrbias.cohorts.format import Cohort
     from cmrbias.plugins import Plugins
 
 __all__ = [
-    "ONE_VIEW", "TWO_VIEWS", "Augmentation", "Backbone", "Batch", "Case", "CmrbiasError",
-    "Method", "NoOptions", "Overlap", "Pairing", "Params", "Reader", "Recipe", "Setup",
+    "ONE_VIEW", "TWO_VIEWS", "Augmentation", "Backbone", "Batch", "Case", "Choose", "CmrbiasError",
+    "Method", "NoOptions", "Overlap", "Pairing", "Params", "Reader", "Recipe", "Saliency", "Setup",
     "SourceError", "Table", "Task", "View", "decay_groups", "draws", "gather", "hookimpl",
     "option", "options", "shared_permutation", "world",
 ]  # fmt: skip
 
 Params = dict[str, Tensor]
+# logits (N, K) -> the M classes that are explained of each case, (N, M) int64
+Choose = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,56 @@ class Augmentation:
     def apply(self, images: Tensor, masks: Tensor | None, params: Params) -> tuple[Tensor, Tensor | None]:
         """Returns changed images (N, 1, H', W') and masks (N, 1, H', W') float32 or None."""
         raise NotImplementedError
+
+
+class Saliency:
+    """How a map is made that says where in each frame the evidence for a class lies.
+
+    A subclass writes ``maps``. It explains the class's logit, never its softmax, leaves the classifier as
+    it found it (mode, gradients, batch statistics), and gives a case the same map whatever else is in
+    the batch. A negative, infinite or NaN value is an error that names the method.
+
+    Attributes:
+        Options: frozen dataclass of its options; ``--layer NAME`` sets the option ``layer``.
+    """
+
+    Options: ClassVar[type] = NoOptions
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    def maps(self, classifier: Classifier, images: Tensor, classes: Tensor) -> Tensor:
+        """Returns maps (N, F, h, w) float32, finite and at least 0, one a frame.
+
+        A map spans its whole frame: cell (i, j) stands for the pixels around ((i + 0.5) H / h,
+        (j + 0.5) W / w), and the map is upsampled bilinearly before it is scored; h and w are the same
+        in every batch. It may be (H, W) itself. Its scale is free: scores see it min-max normalised.
+
+        Args:
+            classifier: in eval mode; ``classifier(images)`` gives logits (N, K), ``classifier.backbone``
+                and ``classifier.head`` are what they come from.
+            images: (N, F, 1, H, W) float32 in [-1, 1], without gradient; where they are, maps go.
+            classes: (N,) int64, the class of each case that is explained.
+        """
+        raise NotImplementedError
+
+    def explain(self, classifier: Classifier, images: Tensor, choose: Choose) -> tuple[Tensor, Tensor]:
+        """Returns logits (N, K) and maps (N, M, F, h, w) of the classes ``choose(logits)`` (N, M).
+
+        By default the network runs once for the logits and ``maps`` is called for each of the M columns.
+        A method that can serve several classes from one forward pass writes this as well.
+        """
+        with torch.no_grad():
+            logits: Tensor = classifier(images)
+        columns = choose(logits).unbind(1)
+        return logits, torch.stack([self.maps(classifier, images, classes) for classes in columns], 1)
+
+    def notes(self, classifier: Classifier) -> list[str]:
+        """Returns what the user should know of how these maps are made, a sentence each.
+
+        Called once before any map; options that do not fit the classifier are refused here.
+        """
+        return []
 
 
 class Table(Protocol):

@@ -49,6 +49,25 @@ def register_augmentations(register: Register) -> None:
 
 
 @hookimpl
+def register_saliency(register: Register) -> None:
+    from cmrbias.saliency.eigencam import EigenCAM
+    from cmrbias.saliency.gradcam import GradCAM
+    from cmrbias.saliency.gradcam_plus_plus import GradCAMPlusPlus
+    from cmrbias.saliency.gradient_input import GradientInput
+    from cmrbias.saliency.integrated_gradients import IntegratedGradients
+    from cmrbias.saliency.layercam import LayerCAM
+    from cmrbias.saliency.occlusion import Occlusion
+
+    register("gradcam", GradCAM)
+    register("gradcam-plus-plus", GradCAMPlusPlus)
+    register("layercam", LayerCAM)
+    register("eigencam", EigenCAM)
+    register("gradient-input", GradientInput)
+    register("integrated-gradients", IntegratedGradients)
+    register("occlusion", Occlusion)
+
+
+@hookimpl
 def register_scores(register: Register) -> None:
     from cmrbias import scores
 

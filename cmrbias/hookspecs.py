@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from cmrbias.api import Augmentation, Backbone, Method, Pairing, Reader, Task
+    from cmrbias.api import Augmentation, Backbone, Method, Pairing, Reader, Saliency, Task
     from cmrbias.scores import Score
     from cmrbias.training.run import Run
 
@@ -39,6 +39,11 @@ def register_pairings(register: Callable[[str, type[Pairing]], None]) -> None:
 @hookspec
 def register_augmentations(register: Callable[[str, type[Augmentation]], None]) -> None:
     """Augmentations: ``register("background-swap", BackgroundSwap)``. Called before a training is set up."""
+
+
+@hookspec
+def register_saliency(register: Callable[[str, type[Saliency]], None]) -> None:
+    """How a saliency map is made: ``register("gradcam", GradCAM)``. Called before maps are made."""
 
 
 @hookspec

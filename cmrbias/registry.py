@@ -19,6 +19,7 @@ KINDS = {
     "methods": "method",
     "pairings": "pairing",
     "augmentations": "augmentation",
+    "saliency": "saliency method",
     "scores": "score",
     "backbones": "backbone",
     "readers": "reader",

@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "cpu/instruction_sets.h"
+#include "cuda/scratch.h"
 #include "kernels.h"
 
 namespace py = pybind11;
@@ -92,6 +93,24 @@ Extremes make_extremes(Type type, std::int64_t images, int height, int width, in
           pointer<std::int64_t>(pixels)};
 }
 
+BootstrapAuc make_bootstrap_auc(std::int64_t resamples, std::uint64_t seed, std::int64_t cases,
+                                std::int64_t classes, std::int64_t patients, std::int64_t strata,
+                                Address sizes, Address patient, Address scores, Address positive,
+                                Address order, Address aucs) {
+  return {resamples,
+          seed,
+          cases,
+          classes,
+          patients,
+          strata,
+          pointer<const std::int64_t>(sizes),
+          pointer<const std::int64_t>(patient),
+          pointer<const double>(scores),
+          pointer<const std::uint8_t>(positive),
+          pointer<const std::int64_t>(order),
+          pointer<double>(aucs)};
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_C, m) {
@@ -136,23 +155,33 @@ PYBIND11_MODULE(_C, m) {
   py::class_<Gradcam>(m, "Gradcam")
       .def(py::init(&make_gradcam), py::kw_only(), py::arg("type"), py::arg("images"), py::arg("targets"),
            py::arg("channels"), py::arg("cells"), py::arg("activations"), py::arg("gradients"),
-           py::arg("maps"));
+           py::arg("maps"))
+      .def_property_readonly("scratch_bytes", &cuda::scratch_bytes<cuda::GradcamScratch, Gradcam>);
   py::class_<Projection>(m, "Projection")
       .def(py::init(&make_projection), py::kw_only(), py::arg("images"), py::arg("height"), py::arg("width"),
-           py::arg("rows"), py::arg("columns"), py::arg("masks"), py::arg("cells"), py::arg("areas"));
+           py::arg("rows"), py::arg("columns"), py::arg("masks"), py::arg("cells"), py::arg("areas"))
+      .def_property_readonly("scratch_bytes", &cuda::scratch_bytes<cuda::ProjectionScratch, Projection>);
   py::class_<Overlap>(m, "Overlap")
       .def(py::init(&make_overlap), py::kw_only(), py::arg("type"), py::arg("images"), py::arg("targets"),
            py::arg("height"), py::arg("width"), py::arg("rows"), py::arg("columns"), py::arg("threshold"),
            py::arg("maps"), py::arg("masks"), py::arg("cells"), py::arg("areas"), py::arg("sums"),
-           py::arg("counts"), py::arg("of_mask"));
+           py::arg("counts"), py::arg("of_mask"))
+      .def_property_readonly("scratch_bytes", &cuda::scratch_bytes<cuda::OverlapScratch, Overlap>);
   py::class_<Extremes>(m, "Extremes")
       .def(py::init(&make_extremes), py::kw_only(), py::arg("type"), py::arg("images"), py::arg("height"),
-           py::arg("width"), py::arg("rows"), py::arg("columns"), py::arg("maps"), py::arg("pixels"));
+           py::arg("width"), py::arg("rows"), py::arg("columns"), py::arg("maps"), py::arg("pixels"))
+      .def_property_readonly("scratch_bytes", &cuda::scratch_bytes<cuda::ExtremesScratch, Extremes>);
   m.def("gradcam_cpu", &cpu::gradcam, py::arg("gradcam"), ReleaseGil());
   m.def("project_masks_cpu", &cpu::project_masks, py::arg("projection"), ReleaseGil());
   m.def("overlap_cpu", &cpu::overlap, py::arg("overlap"), ReleaseGil());
   m.def("gradcam_overlap_cpu", &cpu::gradcam_overlap, py::arg("gradcam"), py::arg("overlap"), ReleaseGil());
   m.def("extreme_pixels_cpu", &cpu::extreme_pixels, py::arg("extremes"), ReleaseGil());
+
+  py::class_<BootstrapAuc>(m, "BootstrapAuc")
+      .def(py::init(&make_bootstrap_auc), py::kw_only(), py::arg("resamples"), py::arg("seed"),
+           py::arg("cases"), py::arg("classes"), py::arg("patients"), py::arg("strata"), py::arg("sizes"),
+           py::arg("patient"), py::arg("scores"), py::arg("positive"), py::arg("order"), py::arg("aucs"));
+  m.def("bootstrap_auc_cpu", &cpu::bootstrap_auc, py::arg("auc"), ReleaseGil());
 
 #ifdef CMRBIAS_CUDA
   m.attr("has_cuda") = true;
@@ -168,6 +197,36 @@ PYBIND11_MODULE(_C, m) {
         cuda::background_swap_backward(swap, pointer<void>(scratch), pointer<void>(stream));
       },
       py::arg("swap"), py::arg("scratch"), py::arg("stream"), ReleaseGil());
+  m.def(
+      "gradcam_cuda",
+      [](const Gradcam& gradcam, Address scratch, Address stream) {
+        cuda::gradcam(gradcam, pointer<void>(scratch), pointer<void>(stream));
+      },
+      py::arg("gradcam"), py::arg("scratch"), py::arg("stream"), ReleaseGil());
+  m.def(
+      "project_masks_cuda",
+      [](const Projection& projection, Address scratch, Address stream) {
+        cuda::project_masks(projection, pointer<void>(scratch), pointer<void>(stream));
+      },
+      py::arg("projection"), py::arg("scratch"), py::arg("stream"), ReleaseGil());
+  m.def(
+      "overlap_cuda",
+      [](const Overlap& overlap, Address scratch, Address stream) {
+        cuda::overlap(overlap, pointer<void>(scratch), pointer<void>(stream));
+      },
+      py::arg("overlap"), py::arg("scratch"), py::arg("stream"), ReleaseGil());
+  m.def(
+      "gradcam_overlap_cuda",
+      [](const Gradcam& gradcam, const Overlap& overlap, Address scratch, Address stream) {
+        cuda::gradcam_overlap(gradcam, overlap, pointer<void>(scratch), pointer<void>(stream));
+      },
+      py::arg("gradcam"), py::arg("overlap"), py::arg("scratch"), py::arg("stream"), ReleaseGil());
+  m.def(
+      "extreme_pixels_cuda",
+      [](const Extremes& extremes, Address scratch, Address stream) {
+        cuda::extreme_pixels(extremes, pointer<void>(scratch), pointer<void>(stream));
+      },
+      py::arg("extremes"), py::arg("scratch"), py::arg("stream"), ReleaseGil());
   m.def(
       "heart_sums_cuda",
       [](const Hearts& hearts, Address sums, Address stream) {

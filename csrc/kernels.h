@@ -120,4 +120,32 @@ void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap);  // overla
 void extreme_pixels(const Extremes& extremes);
 }  // namespace cpu
 
+// As above; `scratch` holds the arguments' scratch_bytes, see cuda/scratch.h.
+namespace cuda {
+void gradcam(const Gradcam& gradcam, void* scratch, void* stream);
+void project_masks(const Projection& projection, void* scratch, void* stream);
+void overlap(const Overlap& overlap, void* scratch, void* stream);
+void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap, void* scratch, void* stream);
+void extreme_pixels(const Extremes& extremes, void* scratch, void* stream);
+}  // namespace cuda
+
+// AUCs of a sample and of its bootstrap resamples; on the processor only.
+struct BootstrapAuc {
+  std::int64_t resamples;  // < 2^31
+  std::uint64_t seed;
+  std::int64_t cases, classes;
+  std::int64_t patients;         // patients * most cases of one * classes < 2^31, so that all counts fit
+  std::int64_t strata;
+  const std::int64_t* sizes;     // (strata): patients of each; they are numbered stratum by stratum
+  const std::int64_t* patient;   // (cases), each in [0, patients)
+  const double* scores;          // (cases, classes), without NaN
+  const std::uint8_t* positive;  // (cases, classes): has the case the class?
+  const std::int64_t* order;     // (cases * classes): positions of the scores, ascending
+  double* aucs;                  // (classes + 2, 1 + resamples): each class, micro, macro; the sample first
+};
+
+namespace cpu {
+void bootstrap_auc(const BootstrapAuc& auc);
+}  // namespace cpu
+
 }  // namespace cmrbias

@@ -55,6 +55,10 @@ CMRBIAS_BOTH void store(bfloat16& to, double x) {
 // pairwise, halving their number: an order that suits vectors and thread blocks alike.
 constexpr int LANES = 256;
 
+// GradCAM adds weighted channels in segments of this many, each from 0, then the segments in order: a chain
+// that many threads can share.
+constexpr int SEGMENT = 64;
+
 // Bilinear upsampling, align_corners=False, always in double. Thresholds and peaks turn the last bit into
 // another answer, so everything that decides uses these expressions in this order (DESIGN 11), here and in
 // ops/overlap.py.
@@ -84,5 +88,30 @@ CMRBIAS_BOTH bool exact_scales(int height, int width, int rows, int columns) {
   return most < 9007199254740992.0;  // 2^53
 }
 CMRBIAS_BOTH double divisor(int cells, int pixels, bool exact) { return exact ? 2.0 * (pixels / cells) : 1.0; }
+
+// The fraction of pixel i, which lies `at`, in units of 1 / divisor.
+CMRBIAS_BOTH double part(int i, const Sample& at, int cells, int pixels, bool exact) {
+  if (!exact) return at.fraction;
+  const int scale = pixels / cells, beyond = 2 * i + 1 - scale;
+  return (beyond > 0 ? beyond : 0) - 2 * scale * at.cell;
+}
+
+// Pixels of a patch (those between the same four cells) lie between its corner pixels up to this share of the
+// map's greatest cell: five roundings a pixel, with a margin of ten.
+constexpr double SLACK = 0x1p-47;
+
+// In float, a pixel is off by less than this: six roundings of what the cells vary by, with a margin of two
+// more; above `low`, neither it nor the edges that it lies between exceed that variation.
+CMRBIAS_BOTH double float_error(double variation, double slack) { return variation * 0x1p-21 + slack; }
+// Does float hold maps that vary by this much, without overflow or loss of digits?
+CMRBIAS_BOTH bool fits_float(double variation) { return variation > 0x1p-100 && variation < 0x1p100; }
+
+// SplitMix64's increment and finaliser (Steele, Lea and Flood 2014): random bits of a counter.
+constexpr std::uint64_t GOLDEN = 0x9E3779B97F4A7C15;
+CMRBIAS_BOTH std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+  return x ^ (x >> 31);
+}
 
 }  // namespace cmrbias

@@ -101,4 +101,4 @@ def test_a_wheel_for_processors_only(tmp_path):
 @pytest.mark.skipif(NVCC is None, reason="no nvcc on PATH")
 def test_a_wheel_with_cuda(tmp_path):
     _, folder = build(tmp_path, "ON")
-    assert python(folder, TRY) == f"{folder}/cmrbias True 3"
+    assert python(folder, TRY) == f"{folder}/cmrbias True 10"

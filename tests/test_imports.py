@@ -23,7 +23,8 @@ LAYERS = {  # a package or module -> what of cmrbias it must not import
     "pairings": {"cli", "training", "methods", "cohorts", "backbones"},
     "ops": {"cli", "training", "methods", "augmentations", "cohorts", "backbones", "api", "scores"},
     "scores": {"cli", "training", "methods", "augmentations", "cohorts", "backbones", "api"},
-    "training": {"cli"},
+    "training": {"cli", "evaluation"},
+    "evaluation": {"cli", "methods"},
     "report": {"cli", "training"},
 }
 
@@ -75,6 +76,7 @@ def test_nothing_imports_the_command_line() -> None:
         "import cmrbias.cli.pretrain",
         "import cmrbias.cli.finetune",
         "import cmrbias.cli.probe",
+        "import cmrbias.cli.evaluate",
         "import cmrbias.cli.cohort",
         "import cmrbias.cli.plugins",
     ],

@@ -51,7 +51,7 @@ def test_every_command_and_flag_in_it_exists() -> None:
 
 def test_every_hook_is_in_it() -> None:
     hooks = [name for name in vars(hookspecs) if name.startswith(("register_", "on_"))]
-    assert len(hooks) == 10
+    assert len(hooks) == 11
     assert [name for name in hooks if f"`{name}`" not in README] == []
 
 
@@ -94,9 +94,10 @@ COMMANDS += [
     "pretrain",
     "finetune",
     "probe",
+    "evaluate",
     "plugins",
 ]
-COMMANDS += ["plugins show"]
+COMMANDS += ["saliency", "plugins show", "benchmark", "benchmark saliency", "benchmark swap", "benchmark auc"]
 
 
 @pytest.mark.parametrize("words", COMMANDS)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmrbias.benchmarks.timing import Row, milliseconds
-from cmrbias.ops import gradcam, gradcam_overlap, overlap, project_masks
+from cmrbias.benchmarks.timing import Row, bandwidth, in_new_process, milliseconds
+from cmrbias.ops import Overlap, gradcam, gradcam_overlap, overlap, project_masks
 from cmrbias.scores import aks, dice, dsc, iou, pointing
 
 Scores = tuple[Tensor, ...]
@@ -46,26 +47,46 @@ def problem(
     return Problem(activations, gradients, gradcam(activations, gradients), masks)
 
 
-def compare(of: Problem, repeats: int, compiled: bool) -> Iterator[tuple[str, list[Row]]]:
-    """Yields each task and how long every way takes; all ways are checked to agree first.
+def compare(
+    images: int = 256, repeats: int = 21, threads: int | None = None, compiled: bool = False
+) -> list[tuple[str, list[Row]]]:
+    """Returns each task with a row a way to do it: ours, plain torch's, and the bytes'.
+
+    All ways are checked to give the same scores first. ``bytes / bandwidth`` is the time to read
+    activations, gradients and masks once, at the read bandwidth that is measured in the same run.
 
     Args:
-        of: what is computed.
-        repeats: how often each way is timed; the median counts.
+        images: how many, of 224 px, with K = 1024 channels of 7 x 7 cells.
+        repeats: timed rounds, of which medians are taken.
+        threads: of torch and of the kernels; None leaves torch's choice.
         compiled: also time ``torch.compile``, which takes a minute to compile.
+
+    Raises:
+        AssertionError: two ways differ.
     """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    of = problem(images)
     a, g, maps, masks = of.activations, of.gradients, of.maps, of.masks
-    tasks: dict[str, tuple[Callable[[], Scores], Callable[..., Scores], tuple[Tensor, ...]]] = {
-        "A, G -> five scores": (lambda: _five(gradcam_overlap(a, g, masks)[1]), _torch_all, (a, g, masks)),
-        "maps -> five scores": (lambda: _five(overlap(maps, masks)), _torch_five, (maps, masks)),
-        "maps -> AKS, DSC": (lambda: _two(maps, masks), _torch_two, (maps, masks)),
+    plain: dict[str, Callable[[], Scores]] = {
+        "A, G -> five scores": partial(_torch_all, a, g, masks),
+        "maps -> five scores": partial(_torch_five, maps, masks),
+        "maps -> AKS, DSC": partial(_torch_two, maps, masks),
     }
-    for name, (ours, plain, arguments) in tasks.items():
-        calls: dict[str, Callable[[], Scores]] = {"cmrbias": ours, "torch eager": lambda: plain(*arguments)}
+    ours: dict[str, Callable[[], Scores]] = {
+        "A, G -> five scores": lambda: _five(gradcam_overlap(a, g, masks)[1]),
+        "maps -> five scores": lambda: _five(overlap(maps, masks)),
+        "maps -> AKS, DSC": lambda: _two(maps, masks),
+    }
+    result = []
+    for task in plain:
+        calls = {"cmrbias": ours[task], "torch eager": plain[task]}
         if compiled:
-            faster = torch.compile(plain)
-            calls["torch.compile"] = lambda: faster(*arguments)
-        yield name, timed(calls, repeats)
+            calls["torch.compile"] = torch.compile(plain[task])
+        result.append((task, timed(calls, repeats)))
+    least = 1000 * of.bytes / bandwidth()
+    result[0][1].append(Row("bytes / bandwidth", least, least / result[0][1][0].milliseconds))
+    return result
 
 
 def timed(calls: dict[str, Callable[[], Scores]], repeats: int) -> list[Row]:
@@ -75,21 +96,21 @@ def timed(calls: dict[str, Callable[[], Scores]], repeats: int) -> list[Row]:
         AssertionError: they do not.
     """
     results = {name: call() for name, call in calls.items()}
-    expected = results["cmrbias"]
     for name, scores in results.items():
-        for ours, theirs in zip(expected, scores, strict=True):
-            # thresholds and peaks in float32 differ by a pixel here and there
-            torch.testing.assert_close(theirs.double(), ours, rtol=0, atol=5e-3, msg=f"{name} differs")
+        for number, (ours, theirs) in enumerate(zip(results["cmrbias"], scores, strict=True)):
+            # float32 decides thresholds otherwise by a pixel here and there, and between tied maxima
+            off = ((theirs.double() - ours).abs() > 5e-3).double().mean().item()
+            assert off <= (0.01 if number == 4 else 0), f"{name}: score {number} differs in {off:.1%} of rows"
     times = milliseconds(calls, repeats)
     return [Row(name, time, time / times["cmrbias"]) for name, time in times.items()]
 
 
 def growth(images: tuple[int, ...], repeats: int) -> list[tuple[int, float, float]]:
-    """Returns (N, milliseconds, microseconds an image) of maps -> five scores, and of small problems alike."""
+    """Returns (N, milliseconds, microseconds an image) of maps -> five scores."""
     result = []
     for n in images:
         of = problem(n, channels=1)
-        call = {"cmrbias": lambda of=of: overlap(of.maps, of.masks)}
+        call = {"cmrbias": partial(overlap, of.maps, of.masks)}
         time = milliseconds(call, repeats)["cmrbias"]
         result.append((n, time, 1000 * time / n))
     return result
@@ -100,23 +121,11 @@ def sizes(repeats: int) -> list[tuple[str, float, float]]:
     result = []
     for cells, size in ((6, 96), (7, 224), (7, 225), (14, 224), (16, 512)):
         of = problem(64, channels=1, cells=cells, size=size)
-        calls = {
-            "cmrbias": lambda of=of: _five(overlap(of.maps, of.masks)),
-            "torch eager": lambda of=of: _torch_five(of.maps, of.masks),
-        }
-        rows = timed(calls, repeats)
+        rows = timed(_both(of.maps, of.masks), repeats)
         result.append((f"64 images, {cells} x {cells} -> {size} px", rows[0].milliseconds, rows[1].ratio))
     for targets in (1, 4, 14):
-        of = problem(64, channels=1)
         maps = torch.rand(64, targets, 7, 7, generator=torch.Generator().manual_seed(1))
-        calls = {
-            "cmrbias": lambda maps=maps: _five(overlap(maps, of.masks)),
-            "torch eager": lambda maps=maps: tuple(
-                s.view(64, -1)
-                for s in _torch_five(maps.flatten(0, 1), of.masks.repeat_interleave(maps.shape[1], 0))
-            ),
-        }
-        rows = timed(calls, repeats)
+        rows = timed(_both(maps, problem(64, channels=1).masks), repeats)
         result.append((f"64 images, {targets} classes each", rows[0].milliseconds, rows[1].ratio))
     return result
 
@@ -132,13 +141,50 @@ def small_call(repeats: int = 500) -> dict[str, float]:
     return {name: 1000 * time for name, time in milliseconds(calls, repeats).items()}
 
 
-def _five(found: object) -> Scores:
+def _both(maps: Tensor, masks: Tensor) -> dict[str, Callable[[], Scores]]:
+    """Returns maps -> five scores our way and the plain way, which knows no classes: it repeats the masks."""
+    shape = maps.shape[:-2]
+
+    def plain() -> Scores:
+        repeated = masks if maps.ndim == 3 else masks.repeat_interleave(maps.shape[1], 0)
+        return tuple(s.view(shape) for s in _torch_five(maps.flatten(0, -3), repeated))
+
+    return {"cmrbias": lambda: _five(overlap(maps, masks)), "torch eager": plain}
+
+
+def _five(found: Overlap) -> Scores:
     return tuple(score(found) for score in (aks, dsc, dice, iou, pointing))
 
 
 def _two(maps: Tensor, masks: Tensor) -> Scores:
-    found = overlap(maps, project_masks(masks, tuple(maps.shape[-2:])))
+    found = overlap(maps, project_masks(masks, (maps.shape[-2], maps.shape[-1])))
     return aks(found), dsc(found)
+
+
+def report(
+    images: int = 256, repeats: int = 21, threads: int | None = None, compiled: bool = False
+) -> Iterator[str]:
+    """Yields a table's lines: all tasks, malloc tuned and as it is (``timing``), sizes, small calls."""
+    arguments = {"images": images, "repeats": repeats, "threads": threads, "compiled": compiled}
+    yield (
+        f"saliency of {images} images, K = 1024, 7 x 7 -> 224 px, float32, "
+        f"{threads or torch.get_num_threads()} thread(s): ms, and how many times ours"
+    )
+    for keep_memory in (True, False):
+        yield "malloc tuned" if keep_memory else "malloc as it is"
+        for task, rows in in_new_process(compare, arguments, keep_memory):
+            yield f"  {task}"
+            for row in (Row(*values) for values in rows):
+                yield f"    {row.way:18}{row.milliseconds:9.2f}{row.ratio:8.2f}"
+    yield "maps -> five scores across sizes and classes, malloc tuned: ms, and torch eager's over it"
+    for what, time, ratio in in_new_process(sizes, {"repeats": repeats}, True):
+        yield f"  {what:36}{time:9.3f}{ratio:8.1f}"
+    yield "maps -> overlap across numbers of images: ms, and microseconds an image"
+    for number, time, each in growth((1, 4, 16, 64, 256, 1024, 4096), repeats):
+        yield f"  {number:5}{time:10.3f}{each:8.2f}"
+    yield "one image: microseconds a call"
+    for name, microseconds in small_call().items():
+        yield f"  {name:20}{microseconds:8.1f}"
 
 
 # --- the plain way --------------------------------------------------------------------------------

@@ -54,14 +54,14 @@ def compare(
     masks = discs(cases, frames, size).to(device)
     donors = torch.randperm(cases).to(device)
     least = 1000 * (2 * images.nbytes + masks.nbytes) / bandwidth(writing=True, device=device)
-    result = []
+    table: list[tuple[str, list[Row]]] = []
     for task, ways in _tasks(images, masks, donors).items():
         ours, *others = (call() for call in ways.values())
         for other in others:
             torch.testing.assert_close(ours, other, rtol=0, atol=1e-6)
         times = milliseconds(ways, repeats) | {"bytes / bandwidth": least}
-        result.append((task, [Row(way, time, time / times["cmrbias"]) for way, time in times.items()]))
-    return result
+        table.append((task, [Row(way, time, time / times["cmrbias"]) for way, time in times.items()]))
+    return table
 
 
 def _tasks(images: Tensor, masks: Tensor, donors: Tensor) -> dict[str, dict[str, Callable[[], Tensor]]]:

@@ -18,6 +18,9 @@ BUILT_IN = {
     "pretrain": ("cmrbias.cli.pretrain:command", "Pretrain a backbone by self-supervision."),
     "finetune": ("cmrbias.cli.finetune:command", "Train a classifier: encoder and linear layer."),
     "probe": ("cmrbias.cli.probe:command", "Train a linear layer on frozen features."),
+    "evaluate": ("cmrbias.cli.evaluate:command", "Test a classifier: predictions, scores with intervals."),
+    "saliency": ("cmrbias.cli.saliency:command", "See where a classifier looks: maps against heart masks."),
+    "benchmark": ("cmrbias.cli.benchmark:command", "Time the kernels beside plain ways to do the same."),
     "plugins": ("cmrbias.cli.plugins:command", "List plugins and show what they offer."),
 }
 

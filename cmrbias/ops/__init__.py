@@ -5,6 +5,7 @@ reference in plain torch (or numpy) beside it: the tests' oracle, and what runs 
 the extension, or its CUDA half, was not built. A new operator is one more file here.
 """
 
+from cmrbias.ops.auc import AUC, BootstrapAUC, bootstrap_auc, bootstrap_auc_reference
 from cmrbias.ops.extension import _C
 from cmrbias.ops.gradcam import gradcam, gradcam_reference
 from cmrbias.ops.hearts import Align, background_residual, background_residual_reference, centroid_shifts
@@ -13,8 +14,8 @@ from cmrbias.ops.projection import Projection, project_masks, project_masks_refe
 from cmrbias.ops.swap import Fill, background_swap, background_swap_reference
 
 __all__ = [
-    "_C", "Align", "Fill", "Overlap", "Projection", "background_residual",
-    "background_residual_reference", "background_swap", "background_swap_reference", "centroid_shifts",
-    "gradcam", "gradcam_overlap", "gradcam_reference", "overlap", "overlap_reference", "project_masks",
-    "project_masks_reference",
+    "AUC", "_C", "Align", "BootstrapAUC", "Fill", "Overlap", "Projection", "background_residual",
+    "background_residual_reference", "background_swap", "background_swap_reference", "bootstrap_auc",
+    "bootstrap_auc_reference", "centroid_shifts", "gradcam", "gradcam_overlap", "gradcam_reference",
+    "overlap", "overlap_reference", "project_masks", "project_masks_reference",
 ]  # fmt: skip

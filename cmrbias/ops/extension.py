@@ -63,14 +63,19 @@ def register(name: str, schema: str, kernel: Callable[..., Any], fake: Callable[
     torch.library.register_fake(f"cmrbias::{name}", fake, lib=library)
 
 
-def launch(kernel: str, device: torch.device, *arguments: Any) -> None:
-    """Runs a kernel of the extension on a device; on CUDA, on the current stream."""
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            stream = torch.cuda.current_stream().cuda_stream
-            getattr(_C, f"{kernel}_cuda")(*arguments, stream)
-    else:
+def launch(kernel: str, device: torch.device, *arguments: Any, scratch_bytes: int | None = None) -> None:
+    """Runs a kernel of the extension on a device; on CUDA, on the current stream.
+
+    A kernel that works in memory of its own on CUDA says how much: ``scratch_bytes`` of its arguments.
+    """
+    if device.type != "cuda":
         getattr(_C, f"{kernel}_cpu")(*arguments)
+        return
+    with torch.cuda.device(device):
+        if scratch_bytes is not None:
+            scratch = torch.empty(scratch_bytes, dtype=torch.uint8, device=device)
+            arguments = (*arguments, scratch.data_ptr())
+        getattr(_C, f"{kernel}_cuda")(*arguments, torch.cuda.current_stream().cuda_stream)
 
 
 def kernel_type(values: Tensor) -> Any:

@@ -102,7 +102,8 @@ def _launch(activations: Tensor, gradients: Tensor) -> Tensor:
     activations, gradients = activations.contiguous(), gradients.contiguous()
     maps = empty_maps(activations, gradients)
     if maps.numel():
-        launch("gradcam", maps.device, gradcam_arguments(activations, gradients, maps))
+        arguments = gradcam_arguments(activations, gradients, maps)
+        launch("gradcam", maps.device, arguments, scratch_bytes=arguments.scratch_bytes)
     return maps
 
 

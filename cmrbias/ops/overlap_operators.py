@@ -17,7 +17,8 @@ def _launch_overlap(maps: Tensor, masks: Tensor, threshold: float) -> tuple[Tens
     maps, masks = maps.contiguous(), masks.contiguous()
     sums, counts, of_mask = _empty(maps, masks, threshold)
     if sums.numel():
-        launch("overlap", maps.device, _arguments(maps, masks, threshold, sums, counts, of_mask))
+        arguments = _arguments(maps, masks, threshold, sums, counts, of_mask)
+        launch("overlap", maps.device, arguments, scratch_bytes=arguments.scratch_bytes)
     return sums, counts, of_mask
 
 
@@ -28,7 +29,8 @@ def _launch_projected(
     sums, of_mask = _empty_projected(maps)
     if sums.numel():
         given = {"rows": rows, "columns": columns, "cells": cells.data_ptr(), "areas": areas.data_ptr()}
-        launch("overlap", maps.device, _arguments(maps, None, 0.5, sums, None, of_mask, **given))
+        arguments = _arguments(maps, None, 0.5, sums, None, of_mask, **given)
+        launch("overlap", maps.device, arguments, scratch_bytes=arguments.scratch_bytes)
     return sums, of_mask
 
 
@@ -41,7 +43,8 @@ def _launch_fused(
     if sums.numel():
         first = gradcam_arguments(activations, gradients, maps)
         then = _arguments(maps, masks, threshold, sums, counts, of_mask)
-        launch("gradcam_overlap", maps.device, first, then)
+        needed = first.scratch_bytes + then.scratch_bytes
+        launch("gradcam_overlap", maps.device, first, then, scratch_bytes=needed)
     return maps, sums, counts, of_mask
 
 
@@ -106,7 +109,7 @@ def _launch_extremes(maps: Tensor, rows: int, columns: int) -> Tensor:
             maps=maps.data_ptr(),
             pixels=pixels.data_ptr(),
         )
-        launch("extreme_pixels", maps.device, extremes)
+        launch("extreme_pixels", maps.device, extremes, scratch_bytes=extremes.scratch_bytes)
     return pixels
 
 

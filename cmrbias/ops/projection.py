@@ -94,7 +94,7 @@ def _launch(masks: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
             cells=cells.data_ptr(),
             areas=areas.data_ptr(),
         )
-        launch("project_masks", masks.device, projection)
+        launch("project_masks", masks.device, projection, scratch_bytes=projection.scratch_bytes)
     return cells, areas
 
 

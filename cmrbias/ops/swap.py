@@ -161,11 +161,7 @@ def _launch_swap(
         starts=starts.data_ptr(),
         output=output.data_ptr(),
     )
-    if values.device.type == "cuda":
-        scratch = values.new_empty(n * c * swap.scratch_bytes, dtype=torch.uint8)
-        launch(kernel, values.device, swap, scratch.data_ptr())
-    else:
-        launch(kernel, values.device, swap)
+    launch(kernel, values.device, swap, scratch_bytes=n * c * swap.scratch_bytes)
     return output
 
 

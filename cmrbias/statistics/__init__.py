@@ -5,6 +5,7 @@ patient form a cluster. Start with ``auc_summary``, ``auc_differences``, ``class
 ``aggregate`` and ``correlation``; what they are made of is public too.
 """
 
+from cmrbias.resampling import PatientDraws, patient_strata
 from cmrbias.statistics.aggregate import Aggregate, aggregate, patient_means
 from cmrbias.statistics.auc import Aucs, binary_auc, one_vs_rest_aucs
 from cmrbias.statistics.auc_differences import AucDifferences, Difference, auc_differences
@@ -16,7 +17,6 @@ from cmrbias.statistics.classification import confusion_matrix
 from cmrbias.statistics.classification_summary import ClassificationSummary, classification_summary
 from cmrbias.statistics.correlation import correlation, correlation_statistic, partial_correlation
 from cmrbias.statistics.delong import AucCovariance, auc_covariance, auc_interval, pooled_covariance
-from cmrbias.statistics.draws import PatientDraws, patient_strata
 from cmrbias.statistics.hanley_mcneil import hanley_mcneil_interval, hanley_mcneil_se, macro_hanley_mcneil
 from cmrbias.statistics.interval import FEW_PATIENTS, Estimate, Interval
 from cmrbias.statistics.mean import mean_estimate, mean_statistic, t_interval

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmrbias.errors import CmrbiasError
-from cmrbias.statistics.draws import patient_strata
+from cmrbias.resampling import patient_strata
 from cmrbias.statistics.inputs import patient_numbers
 from cmrbias.statistics.interval import Estimate
 from cmrbias.statistics.mean import mean_estimate

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmrbias.errors import CmrbiasError
+from cmrbias.resampling import PatientDraws, patient_strata
 from cmrbias.statistics.auc_statistic import auc_statistic
 from cmrbias.statistics.auc_summary import group_sizes
 from cmrbias.statistics.bootstrap import Replicates, Statistic, bootstrap
 from cmrbias.statistics.delong import auc_covariance, pooled_covariance
 from cmrbias.statistics.distributions import two_sided_p, two_sided_z
-from cmrbias.statistics.draws import PatientDraws, patient_strata
 from cmrbias.statistics.inputs import class_names, outcome_matrix, patient_numbers
 from cmrbias.statistics.interval import Estimate, Interval, estimate, few
 from cmrbias.statistics.multiplicity import holm

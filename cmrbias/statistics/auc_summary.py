@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cmrbias.resampling import PatientDraws, patient_strata
 from cmrbias.statistics.auc_statistic import auc_statistic
 from cmrbias.statistics.bootstrap import Replicates, bootstrap
 from cmrbias.statistics.delong import auc_covariance, auc_interval, pooled_covariance
-from cmrbias.statistics.draws import PatientDraws, patient_strata
 from cmrbias.statistics.inputs import class_names, outcome_matrix, patient_numbers
 from cmrbias.statistics.interval import Estimate, Interval, estimate, few
 from cmrbias.statistics.newcombe import newcombe_interval

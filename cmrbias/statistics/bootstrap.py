@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cmrbias.resampling import PatientDraws
 from cmrbias.statistics.distributions import normal_cdf, normal_quantile, two_sided_z
-from cmrbias.statistics.draws import PatientDraws
 from cmrbias.statistics.interval import Interval
 
 Statistic = Callable[[np.ndarray], np.ndarray]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cmrbias.errors import CmrbiasError
+from cmrbias.resampling import PatientDraws, patient_strata
 from cmrbias.statistics import classification as measures
 from cmrbias.statistics.bootstrap import Replicates, Statistic, bootstrap
 from cmrbias.statistics.calibration import brier_scores, check_probabilities, weighted_calibration_error
-from cmrbias.statistics.draws import PatientDraws, patient_strata
 from cmrbias.statistics.inputs import class_names, label_matrix, patient_numbers
 from cmrbias.statistics.interval import Estimate, estimate, few
 from cmrbias.statistics.proportions import proportion, wilson_interval

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from cmrbias.errors import CmrbiasError
+from cmrbias.resampling import PatientDraws
 from cmrbias.statistics.bootstrap import Statistic, bootstrap
 from cmrbias.statistics.distributions import two_sided_z
-from cmrbias.statistics.draws import PatientDraws
 from cmrbias.statistics.interval import Estimate, Interval, estimate, few
 from cmrbias.statistics.ranks import midranks, weighted_midranks
 

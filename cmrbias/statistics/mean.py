@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from cmrbias.resampling import PatientDraws
 from cmrbias.statistics.bootstrap import Statistic, bootstrap
 from cmrbias.statistics.distributions import t_quantile
-from cmrbias.statistics.draws import PatientDraws
 from cmrbias.statistics.interval import Estimate, Interval, estimate, few
 
 

@@ -12,6 +12,9 @@ from cmrbias.augmentations.pipeline import Pipeline
 from cmrbias.cohorts.format import Cohort
 from cmrbias.errors import CmrbiasError, unknown
 from cmrbias.inputs import Donors, InputMode
+from cmrbias.inputs.box import extents
+
+_MEASURED = 32  # cases whose masks are held at once
 
 
 class Cases:
@@ -62,6 +65,12 @@ class Cases:
         """Returns heart masks (n, F, H, W) bool, empty where incomplete."""
         heart = self.cohort.masks(self.case[rows])[:, self._positions] != 0
         return torch.from_numpy(heart & self.complete[rows][..., None, None])
+
+    def largest_extent(self) -> int:
+        """Returns the longest side of a heart mask of any case and frame in pixels, incomplete ones empty."""
+        starts = range(0, len(self), _MEASURED)
+        batches = (np.arange(start, min(start + _MEASURED, len(self))) for start in starts)
+        return max((int(extents(self.masks(rows)).max()) for rows in batches), default=0)
 
     def shown(self, rows: np.ndarray, mode: InputMode, size: int, donors: np.ndarray | None = None) -> Tensor:
         """Returns what a classifier is shown in a test: (n, F, 1, size, size) float32 in [-1, 1].

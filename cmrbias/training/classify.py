@@ -16,9 +16,7 @@ from cmrbias.api import Backbone, Recipe, Setup, Task, decay_groups, option
 from cmrbias.backbones import Classifier, load_weights
 from cmrbias.errors import CmrbiasError
 from cmrbias.inputs import TRAINING, InputMode
-from cmrbias.inputs.box import extents
 from cmrbias.training.case_batches import CaseBatch, CaseBatches
-from cmrbias.training.cases import Cases
 from cmrbias.training.classify_notes import notes
 from cmrbias.training.labelled import Labelled, labelled
 from cmrbias.training.monitor import macro_auc
@@ -74,7 +72,7 @@ class Classify(Task):
         )
         self.cases = self.data.cases
         if mode.name == "background-box":
-            mode = dataclasses.replace(mode, box=_largest_extent(self.cases))
+            mode = dataclasses.replace(mode, box=self.cases.largest_extent())
         torch.manual_seed(setup.seed)  # the initial weights
         self.classifier = self._classifier(mode)
         self.module = self.classifier.to(setup.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -193,14 +191,6 @@ class Classify(Task):
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits, labels, weight=self.class_weights)
-
-
-def _largest_extent(cases: Cases) -> int:
-    """Returns the longest side of a heart mask of any case and frame, in pixels."""
-    starts = range(0, len(cases), TESTED)
-    return max(
-        int(extents(cases.masks(np.arange(start, min(start + TESTED, len(cases))))).max()) for start in starts
-    )
 
 
 def _class_weights(data: Labelled) -> Tensor:

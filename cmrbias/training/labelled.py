@@ -70,13 +70,13 @@ def labelled(
     Raises:
         CmrbiasError: no such target, labels missing, a class with a single patient, no masks.
     """
-    name, listed = _target(cohort, column)
+    name, listed = class_target(cohort, column)
     cases = Cases(cohort, cohort.cases("train"), tuple(frames) or cohort.frames)
-    _refuse_unlabelled(cases, name)
+    refuse_unlabelled(cases, name, "training")
     incomplete: dict[str, int] = {}
     left_out = 0
     if masked:
-        _refuse_maskless(cases)
+        refuse_maskless(cases, "training")
         incomplete = dict(zip(cases.frames, (~cases.complete).sum(0).tolist(), strict=True))
         used = np.flatnonzero(cases.complete.all(1))
         left_out = len(cases) - len(used)
@@ -99,8 +99,12 @@ def labelled(
     )
 
 
-def _target(cohort: Cohort, column: str | None) -> tuple[str, list[str]]:
-    """Returns the column and its classes."""
+def class_target(cohort: Cohort, column: str | None) -> tuple[str, list[str]]:
+    """Returns the column that holds the labels, the first of kind ``class`` for None, and its classes.
+
+    Raises:
+        CmrbiasError: there is no such column, or it is of another kind.
+    """
     kinds = {name: target["kind"] for name, target in cohort.targets.items()}
     usable = [name for name, kind in kinds.items() if kind == "class"]
     name = column or next(iter(usable), None)
@@ -118,19 +122,20 @@ def _target(cohort: Cohort, column: str | None) -> tuple[str, list[str]]:
     return name, [str(label) for label in cohort.targets[name]["classes"]]
 
 
-def _refuse_unlabelled(cases: Cases, column: str) -> None:
+def refuse_unlabelled(cases: Cases, column: str, part: str) -> None:
+    """Raises a CmrbiasError where a case has no label; ``part`` says in words which cases they are."""
     empty = np.flatnonzero(cases.codes(column) < 0)
     if len(empty):
         named = ", ".join(cases.cohort.column("case")[cases.case[empty[:3]]])
         more = ", ..." if len(empty) > 3 else ""
         raise CmrbiasError(
             f"{cases.cohort.path / TABLE}: column {column!r} is empty in {len(empty)} of {len(cases)} "
-            f"training rows (case {named}{more}): fill it in, or leave those cases out of the import"
+            f"{part} rows (case {named}{more}): fill it in, or leave those cases out of the import"
         )
 
 
-def _refuse_maskless(cases: Cases) -> None:
-    """Raises where there is no case whose masks are all complete."""
+def refuse_maskless(cases: Cases, part: str) -> None:
+    """Raises a CmrbiasError where no case's masks are all complete; ``part`` as above."""
     if not cases.cohort.has_masks:
         raise CmrbiasError(
             f"{cases.cohort.path}: this cohort has no heart masks, which the input mode needs: use "
@@ -138,7 +143,7 @@ def _refuse_maskless(cases: Cases) -> None:
         )
     if not cases.complete.all(1).any():
         raise CmrbiasError(
-            f"{cases.cohort.path}: no training case has complete heart masks "
+            f"{cases.cohort.path}: no {part} case has complete heart masks "
             f"({'+'.join(cases.cohort.structures)}) in {' and '.join(cases.frames)}: use --input full, "
             "choose --frames, or import with --mask-structures"
         )

@@ -51,8 +51,7 @@ struct Axis {
       strips.back().last = i + 1;
       fractions[i] = at.fraction;
       floats[i] = static_cast<float>(at.fraction);
-      const int scale = pixels / cells;  // used only where it is a whole number
-      parts[i] = exact ? std::max(2 * i + 1 - scale, 0) - 2 * scale * at.cell : at.fraction;
+      parts[i] = part(i, at, cells, pixels, exact);
       weights[at.cell] += divisor - parts[i];
       weights[strips.back().next] += parts[i];
       add_to_block(i, exact);

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "../math.h"
-#include "rows.h"
+#include "instruction_sets.h"
 #include "vectors.h"
 
 namespace cmrbias::cpu {
@@ -29,7 +29,7 @@ inline __attribute__((always_inline)) Doubles partial_sums(const T* values, int 
 
 // Writes the mean of each channel's gradients.
 template <class T>
-CMRBIAS_ROW void channel_means(double* means, const T* gradients, int channels, int cells) {
+void channel_means(double* means, const T* gradients, int channels, int cells) {
   Vector<std::int64_t, WIDE> rest = {};
   for (int lane = WIDE - cells % WIDE; lane < WIDE; ++lane) rest[lane] = -1;
   for (int first = 0; first < channels; first += WIDE) {
@@ -43,7 +43,7 @@ CMRBIAS_ROW void channel_means(double* means, const T* gradients, int channels, 
 
 // Adds weighted channels, one after the other, to the map.
 template <class T>
-CMRBIAS_ROW void add_channels(double* sums, const double* weights, const T* activations, int channels,
+void add_channels(double* sums, const double* weights, const T* activations, int channels,
                               int cells) {
   int channel = 0;
   for (; channel + GROUP <= channels; channel += GROUP) {
@@ -62,17 +62,29 @@ CMRBIAS_ROW void add_channels(double* sums, const double* weights, const T* acti
   }
 }
 
+// Adds a segment to the map, and sets it to 0 for the next one.
+void add_segment(double* sums, double* segment, int cells) {
+  for (int i = 0; i < cells; ++i) {
+    sums[i] += segment[i];
+    segment[i] = 0;
+  }
+}
+
 template <class T>
 void image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
   const int channels = gradcam.channels, cells = gradcam.cells;
   const std::int64_t size = static_cast<std::int64_t>(channels) * cells;
   const T* activations = static_cast<const T*>(gradcam.activations) + number * size;
-  double *weights = scratch, *sums = scratch + channels;
+  double *weights = scratch, *sums = scratch + channels, *segment = sums + cells;
   for (int target = 0; target < gradcam.targets; ++target) {
     const std::int64_t at = number * gradcam.targets + target;
     channel_means(weights, static_cast<const T*>(gradcam.gradients) + at * size, channels, cells);
-    std::fill_n(sums, cells, 0.0);
-    add_channels(sums, weights, activations, channels, cells);
+    std::fill_n(sums, 2 * static_cast<std::size_t>(cells), 0.0);
+    for (int first = 0; first < channels; first += SEGMENT) {
+      add_channels(segment, weights + first, activations + static_cast<std::int64_t>(first) * cells,
+                   std::min(SEGMENT, channels - first), cells);
+      add_segment(sums, segment, cells);
+    }
     Real<T>* map = static_cast<Real<T>*>(gradcam.maps) + at * cells;
     for (int i = 0; i < cells; ++i) map[i] = static_cast<Real<T>>(sums[i] < 0 ? 0.0 : sums[i]);  // NaN stays
   }
@@ -82,9 +94,9 @@ void image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
 
 void gradcam_image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
   switch (gradcam.type) {
-    case Type::float32: return image<float>(gradcam, number, scratch);
-    case Type::float64: return image<double>(gradcam, number, scratch);
-    case Type::bfloat16: return image<bfloat16>(gradcam, number, scratch);
+    case Type::float32: return best<image<float>>(gradcam, number, scratch);
+    case Type::float64: return best<image<double>>(gradcam, number, scratch);
+    case Type::bfloat16: return best<image<bfloat16>>(gradcam, number, scratch);
   }
 }
 

@@ -7,7 +7,7 @@ namespace cmrbias::cpu {
 
 // Doubles of scratch memory for an image.
 inline std::size_t gradcam_scratch(const Gradcam& gradcam) {
-  return static_cast<std::size_t>(gradcam.channels) + static_cast<std::size_t>(gradcam.cells);
+  return static_cast<std::size_t>(gradcam.channels) + 2 * static_cast<std::size_t>(gradcam.cells);
 }
 
 // Writes the maps of one image.

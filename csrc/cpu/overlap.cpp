@@ -11,15 +11,12 @@
 
 #include "axis.h"
 #include "gradcam.h"
+#include "instruction_sets.h"
 #include "rows.h"
 #include "vectors.h"
 
 namespace cmrbias::cpu {
 namespace {
-
-// Pixels of a patch lie between its corners up to this share of the map's greatest cell: five roundings
-// a pixel, with a margin of ten.
-constexpr double SLACK = 0x1p-47;
 
 struct Grid {
   Axis rows, columns;
@@ -31,13 +28,6 @@ struct Grid {
   int patches() const { return static_cast<int>(rows.strips.size() * columns.strips.size()); }
 };
 
-template <class T>
-CMRBIAS_ROW bool any(const T* values, int count) {
-  T seen = 0;
-  for (int i = 0; i < count; ++i) seen |= values[i];
-  return seen != 0;
-}
-
 constexpr int FLOATS = 16;
 constexpr int BYTES = 32;
 using Bytes = Vector<std::uint8_t, BYTES>;
@@ -46,7 +36,7 @@ using Bytes = Vector<std::uint8_t, BYTES>;
 
 // Counts heart pixels in each column of a block's rows, and sums their row numbers in the block. `counts` and
 // `numbers` have room for whole vectors.
-CMRBIAS_ROW void count_columns(std::uint8_t* counts, std::uint8_t* numbers, const std::uint8_t* mask, int rows,
+void count_columns(std::uint8_t* counts, std::uint8_t* numbers, const std::uint8_t* mask, int rows,
                                int columns) {
   for (int x = 0; x < columns; x += BYTES) {
     const std::size_t width = static_cast<std::size_t>(std::min(BYTES, columns - x));
@@ -63,7 +53,7 @@ CMRBIAS_ROW void count_columns(std::uint8_t* counts, std::uint8_t* numbers, cons
 }
 
 // Adds a block to its strip: how many heart pixels a column has, and the sum of their parts.
-CMRBIAS_ROW void add_block(double* counts, double* parts, const std::uint8_t* block_counts,
+void add_block(double* counts, double* parts, const std::uint8_t* block_counts,
                            const std::uint8_t* block_numbers, double base, double step, int columns) {
   for (int x = 0; x < columns; ++x) {
     counts[x] += block_counts[x];
@@ -76,7 +66,7 @@ struct Moments {
 };
 
 // Sums over a patch's columns, WIDE partial sums at a time.
-CMRBIAS_ROW Moments patch_moments(const double* counts, const double* rows, const double* parts, int columns) {
+Moments patch_moments(const double* counts, const double* rows, const double* parts, int columns) {
   Doubles sums[WIDE] = {};
   int x = 0;
   for (; x + WIDE <= columns; x += WIDE) {
@@ -117,7 +107,7 @@ class Projected {
       std::fill(used_.begin(), used_.end(), false);
       for (const Block& block : grid_.rows.blocks[strip]) {
         const std::uint8_t* first = mask + static_cast<std::int64_t>(block.first) * width;
-        if (!any(first, (block.last - block.first) * width)) continue;
+        if (!has_heart(first, (block.last - block.first) * width)) continue;
         count_columns(bytes_.data(), bytes_.data() + padded_, first, block.last - block.first, width);
         for (std::size_t q = 0; q < used_.size(); ++q) add_to_patch(q, block);
       }
@@ -134,7 +124,7 @@ class Projected {
   void add_to_patch(std::size_t q, const Block& block) {
     const Strip& at = grid_.columns.strips[q];
     const std::uint8_t* block_counts = bytes_.data() + at.first;
-    if (!any(block_counts, at.size())) return;
+    if (!has_heart(block_counts, at.size())) return;
     double *counts = columns_.data() + at.first, *parts = counts + grid_.columns.pixels;
     if (!used_[q]) {
       std::fill_n(counts, at.size(), 0.0);
@@ -194,7 +184,7 @@ struct Bounds {
 };
 // `top` and `slope` are padded to whole vectors with pixels that never count.
 template <bool MASKED>
-CMRBIAS_ROW Bounds bound_hot(const float* top, const float* slope, const float* fractions, int rows,
+Bounds bound_hot(const float* top, const float* slope, const float* fractions, int rows,
                              int columns, float low, float high, const std::uint8_t* mask, int stride) {
   Vector<std::int32_t, FLOATS> most = {}, least = {};
   for (int x = 0; x < columns; x += FLOATS) {
@@ -230,7 +220,7 @@ int count_hot(const double* top, const double* bottom, const double* fractions, 
   return count;
 }
 
-CMRBIAS_ROW void lerp_row(double* row, const double* fractions, double left, double right, int columns) {
+void lerp_row(double* row, const double* fractions, double left, double right, int columns) {
   for (int x = 0; x < columns; ++x) row[x] = lerp(left, right, fractions[x]);
 }
 
@@ -249,14 +239,17 @@ class Upsampled {
   // Takes a map; returns false if it is negative somewhere or not finite.
   template <class T>
   bool take(const T* map) {
+    double least = DBL_MAX;
     greatest_ = 0;
     bool good = true;
     for (std::size_t i = 0; i < cells_.size(); ++i) {
       cells_[i] = load(map[i]);
       good &= cells_[i] >= 0 && cells_[i] <= DBL_MAX;
       greatest_ = std::max(greatest_, cells_[i]);
+      least = std::min(least, cells_[i]);
     }
     if (!good) return false;
+    variation_ = greatest_ - least;
     slack_ = greatest_ * SLACK + DBL_MIN;
     corners();
     extremes();
@@ -279,7 +272,11 @@ class Upsampled {
   }
   double total(const double* weights) const {
     double sum = 0;
-    for (std::size_t i = 0; i < cells_.size(); ++i) sum += (cells_[i] - low_) * weights[i];
+    for (int j = 0; j < grid_.rows.cells; ++j) {
+      double row = 0;
+      for (int q = 0; q < grid_.columns.cells; ++q) row += (cell(j, q) - low_) * *weights++;
+      sum += row;
+    }
     return std::max(sum * grid_.unit(), 0.0);
   }
 
@@ -426,17 +423,18 @@ class Upsampled {
     std::fill_n(slope + columns, FLOATS, 0.0f);
   }
 
-  // Counts a patch's pixels inside the threshold. In float a pixel is off by less than four roundings of the
-  // map's range (with a margin of two); where that leaves a doubt, all are counted in double.
+  // Counts a patch's pixels inside the threshold: in float, and where that leaves a doubt, all in double.
   template <bool MASKED>
   int hot_pixels(const Strip& rows, const Strip& columns, double bar, const std::uint8_t* mask) const {
-    const double error = (high_ - low_) * 0x1p-21 + slack_;
+    const double error = float_error(variation_, slack_);
     const int width = columns.size();
     const std::uint8_t* heart = mask + at(rows.first, columns.first);
-    const Bounds bounds = bound_hot<MASKED>(
-        slopes_.data(), slopes_.data() + slopes_.size() / 2, grid_.rows.floats.data() + rows.first, rows.size(), width,
-        static_cast<float>(bar - error), static_cast<float>(bar + error), heart, grid_.columns.pixels);
-    if (bounds.most == bounds.least) return bounds.most;
+    if (fits_float(variation_)) {
+      const Bounds bounds = bound_hot<MASKED>(
+          slopes_.data(), slopes_.data() + slopes_.size() / 2, grid_.rows.floats.data() + rows.first, rows.size(),
+          width, static_cast<float>(bar - error), static_cast<float>(bar + error), heart, grid_.columns.pixels);
+      if (bounds.most == bounds.least) return bounds.most;
+    }
     return count_hot<MASKED>(rows_.data(), rows_.data() + width, grid_.rows.fractions.data() + rows.first,
                              rows.size(), width, low_, bar, heart, grid_.columns.pixels);
   }
@@ -457,16 +455,18 @@ class Upsampled {
   const Grid& grid_;
   std::vector<double> cells_, edges_, least_, most_, rows_;
   std::vector<float> slopes_;
-  double greatest_ = 0, slack_ = 0, low_ = 0, high_ = 0;
+  double greatest_ = 0, variation_ = 0, slack_ = 0, low_ = 0, high_ = 0;
 };
 
 // --- both -----------------------------------------------------------------------------------------
 
 constexpr double NOT_A_NUMBER = std::numeric_limits<double>::quiet_NaN();
 
-// Everything about one image; `heart` and `map` are scratch memory.
+// Everything about one image, in scratch memory.
 template <class T>
-void score_image(const Overlap& overlap, std::int64_t number, Projected& heart, Upsampled& map) {
+void score(const Overlap& overlap, std::int64_t number, Projected* heart_memory, Upsampled* map_memory) {
+  Projected& heart = *heart_memory;
+  Upsampled& map = *map_memory;
   const Grid& grid = heart.grid();
   const std::int64_t pixels = static_cast<std::int64_t>(overlap.rows) * overlap.columns;
   const std::int64_t size = static_cast<std::int64_t>(overlap.height) * overlap.width;
@@ -497,27 +497,38 @@ void score_image(const Overlap& overlap, std::int64_t number, Projected& heart, 
   }
 }
 
-void score_image(const Overlap& overlap, std::int64_t number, Projected& heart, Upsampled& map) {
+void score_image(const Overlap& overlap, std::int64_t number, Projected* heart, Upsampled* map) {
   switch (overlap.type) {
-    case Type::float32: return score_image<float>(overlap, number, heart, map);
-    case Type::float64: return score_image<double>(overlap, number, heart, map);
-    case Type::bfloat16: return score_image<bfloat16>(overlap, number, heart, map);
+    case Type::float32: return best<score<float>>(overlap, number, heart, map);
+    case Type::float64: return best<score<double>>(overlap, number, heart, map);
+    case Type::bfloat16: return best<score<bfloat16>>(overlap, number, heart, map);
   }
+}
+
+void project_image(const Projection& projection, std::int64_t number, Projected* heart) {
+  heart->project(projection.masks + number * projection.rows * projection.columns);
+  std::copy(heart->cells.begin(), heart->cells.end(), projection.cells + number * heart->cells.size());
+  projection.areas[number] = heart->area;
+}
+
+template <class T>
+void find_extremes(const Extremes& extremes, std::int64_t number, Upsampled* map) {
+  const std::int64_t size = static_cast<std::int64_t>(extremes.height) * extremes.width;
+  const bool good = map->take(static_cast<const T*>(extremes.maps) + number * size);
+  extremes.pixels[2 * number] = good ? map->first(map->low()) : -1;
+  extremes.pixels[2 * number + 1] = good ? map->first(map->high()) : -1;
 }
 
 }  // namespace
 
 void project_masks(const Projection& projection) {
   const Grid grid(projection.height, projection.width, projection.rows, projection.columns);
-  const std::int64_t pixels = static_cast<std::int64_t>(projection.rows) * projection.columns;
 #pragma omp parallel if (projection.images > 1)
   {
     Projected heart(grid);
 #pragma omp for schedule(static)
     for (std::int64_t number = 0; number < projection.images; ++number) {
-      heart.project(projection.masks + number * pixels);
-      std::copy(heart.cells.begin(), heart.cells.end(), projection.cells + number * heart.cells.size());
-      projection.areas[number] = heart.area;
+      best<project_image>(projection, number, &heart);
     }
   }
 }
@@ -529,7 +540,7 @@ void overlap(const Overlap& overlap) {
     Projected heart(grid);
     Upsampled map(grid);
 #pragma omp for schedule(static)
-    for (std::int64_t number = 0; number < overlap.images; ++number) score_image(overlap, number, heart, map);
+    for (std::int64_t number = 0; number < overlap.images; ++number) score_image(overlap, number, &heart, &map);
   }
 }
 
@@ -543,37 +554,24 @@ void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap) {
 #pragma omp for schedule(static)
     for (std::int64_t number = 0; number < overlap.images; ++number) {
       gradcam_image(gradcam, number, memory.get());
-      score_image(overlap, number, heart, map);
+      score_image(overlap, number, &heart, &map);
     }
   }
 }
 
-namespace {
-
-template <class T>
-void extremes_of(const Extremes& extremes) {
+void extreme_pixels(const Extremes& extremes) {
   const Grid grid(extremes.height, extremes.width, extremes.rows, extremes.columns);
-  const std::int64_t size = static_cast<std::int64_t>(extremes.height) * extremes.width;
 #pragma omp parallel if (extremes.images > 1)
   {
     Upsampled map(grid);
 #pragma omp for schedule(static)
     for (std::int64_t number = 0; number < extremes.images; ++number) {
-      std::int64_t* pixels = extremes.pixels + 2 * number;
-      const bool good = map.take(static_cast<const T*>(extremes.maps) + number * size);
-      pixels[0] = good ? map.first(map.low()) : -1;
-      pixels[1] = good ? map.first(map.high()) : -1;
+      switch (extremes.type) {
+        case Type::float32: best<find_extremes<float>>(extremes, number, &map); break;
+        case Type::float64: best<find_extremes<double>>(extremes, number, &map); break;
+        case Type::bfloat16: best<find_extremes<bfloat16>>(extremes, number, &map); break;
+      }
     }
-  }
-}
-
-}  // namespace
-
-void extreme_pixels(const Extremes& extremes) {
-  switch (extremes.type) {
-    case Type::float32: return extremes_of<float>(extremes);
-    case Type::float64: return extremes_of<double>(extremes);
-    case Type::bfloat16: return extremes_of<bfloat16>(extremes);
   }
 }
 

@@ -1,7 +1,5 @@
-// Rows and planes on the processor.
-//
-// Row functions are compiled once per instruction set: those that best() calls (instruction_sets.h), which
-// tests compare, and those marked CMRBIAS_ROW, of which the machine's best is taken when the module loads.
+// Rows and planes on the processor: plain loops, which best() compiles once per instruction set
+// (instruction_sets.h).
 #pragma once
 
 #include <cstddef>
@@ -10,12 +8,6 @@
 
 #ifdef __SSE2__
 #include <emmintrin.h>
-#endif
-
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
-#define CMRBIAS_ROW __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define CMRBIAS_ROW
 #endif
 
 namespace cmrbias::cpu {

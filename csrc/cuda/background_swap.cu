@@ -196,20 +196,16 @@ template <class T>
 void forward(const Swap& swap, char* scratch, cudaStream_t stream) {
   const std::size_t bytes = background_swap_scratch(swap);
   if (swap.fill != Fill::donor) {
-    prepare<T><<<planes_of(swap), LANES, 0, stream>>>(swap, scratch, bytes);
-    check_launch("background_swap: prepare");
+    launch("background_swap: prepare", prepare<T>, planes_of(swap), LANES, stream, swap, scratch, bytes);
   }
-  compose<T><<<tiles_of(swap), LANES, 0, stream>>>(swap, scratch, bytes);
-  check_launch("background_swap: compose");
+  launch("background_swap: compose", compose<T>, tiles_of(swap), LANES, stream, swap, scratch, bytes);
 }
 
 template <class T>
 void backward(const Swap& swap, char* scratch, cudaStream_t stream) {
   const std::size_t bytes = background_swap_scratch(swap);
-  gather_recipients<T><<<tiles_of(swap), LANES, 0, stream>>>(swap, scratch, bytes);
-  check_launch("background_swap_backward: gather_recipients");
-  backward_plane<T><<<planes_of(swap), LANES, 0, stream>>>(swap, scratch, bytes);
-  check_launch("background_swap_backward: backward_plane");
+  launch("background_swap_backward: gather_recipients", gather_recipients<T>, tiles_of(swap), LANES, stream, swap, scratch, bytes);
+  launch("background_swap_backward: backward_plane", backward_plane<T>, planes_of(swap), LANES, stream, swap, scratch, bytes);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // The sum over a block of LANES threads, in the order of math.h.
 #pragma once
 
+#include <cuda_runtime.h>
+
 #include "../math.h"
 
 namespace cmrbias::cuda {

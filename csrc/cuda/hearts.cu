@@ -44,13 +44,11 @@ unsigned masks_of(const Hearts& hearts) { return static_cast<unsigned>(hearts.ca
 }  // namespace
 
 void heart_sums(const Hearts& hearts, std::int64_t* sums, void* stream) {
-  sum_plane<<<masks_of(hearts), LANES, 0, static_cast<cudaStream_t>(stream)>>>(hearts, sums);
-  check_launch("heart_sums");
+  launch("heart_sums", sum_plane, masks_of(hearts), LANES, stream, hearts, sums);
 }
 
 void heart_residual(const Hearts& hearts, std::int64_t* pixels, void* stream) {
-  residual_plane<<<masks_of(hearts), LANES, 0, static_cast<cudaStream_t>(stream)>>>(hearts, pixels);
-  check_launch("heart_residual");
+  launch("heart_residual", residual_plane, masks_of(hearts), LANES, stream, hearts, pixels);
 }
 
 }  // namespace cmrbias::cuda

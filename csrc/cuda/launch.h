@@ -3,17 +3,35 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
 namespace cmrbias::cuda {
 
-// Call after each launch.
-inline void check_launch(const char* kernel) {
+// Launches a kernel on a stream; throws, naming it, if that fails. Plain C++, so that the kernels can also be
+// built without nvcc and emulated (tests/ops/emulation).
+template <class... Parameters, class... Arguments>
+void launch(const char* name, void (*kernel)(Parameters...), dim3 blocks, int threads, void* stream,
+            Arguments... arguments) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = blocks;
+  config.blockDim = dim3(static_cast<unsigned>(threads));
+  config.stream = static_cast<cudaStream_t>(stream);
+  cudaLaunchKernelEx(&config, kernel, arguments...);
   const cudaError_t error = cudaGetLastError();
   if (error != cudaSuccess) {
-    throw std::runtime_error(std::string("CUDA kernel ") + kernel + ": " + cudaGetErrorString(error));
+    throw std::runtime_error(std::string("CUDA kernel ") + name + ": " + cudaGetErrorString(error));
   }
+}
+
+// Blocks along a grid's x or y for so many tasks; kernels loop over the rest.
+inline unsigned blocks_along_x(std::int64_t tasks) {
+  return static_cast<unsigned>(std::min<std::int64_t>(tasks, 2147483647));
+}
+inline unsigned blocks_along_y(std::int64_t tasks) {
+  return static_cast<unsigned>(std::min<std::int64_t>(tasks, 65535));
 }
 
 }  // namespace cmrbias::cuda

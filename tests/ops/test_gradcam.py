@@ -95,6 +95,13 @@ def test_same_bits_for_any_number_of_threads(set_threads):
     assert all(torch.equal(results[0], other) for other in results)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_same_bits_on_every_instruction_set(dtype, on_every_instruction_set):
+    activations, gradients = layer(n=3, k=77, h=7, w=7, targets=2, dtype=dtype)
+    results = on_every_instruction_set(lambda: ops.gradcam(activations, gradients))
+    assert all(torch.equal(results[0], other) for other in results)
+
+
 @pytest.mark.parametrize("targets", [None, 2])
 def test_gradcheck(targets):
     activations, gradients = layer(n=2, k=3, h=2, w=3, targets=targets)

@@ -122,6 +122,23 @@ def test_decisions_at_sizes_that_are_used(kind, h, size):
         assert torch.equal(getattr(found, name), getattr(expected, name)), name
 
 
+@pytest.mark.parametrize("scale", [1e-60, 1e60, 1e300])
+def test_decisions_beyond_what_float_holds(scale):
+    maps, masks = make_maps("random", (3, 2, 7, 7)) * scale, make_masks("noise", (3, 96, 96))
+    found, expected = ops.overlap(maps, masks), ops.overlap_reference(maps, masks)
+    for name in EXACT:
+        assert torch.equal(getattr(found, name), getattr(expected, name)), name
+
+
+def test_decisions_where_pixels_vary_far_less_than_cells():
+    maps = 1e-7 * torch.rand(6, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    maps[:, 1:3] = 1  # both rows of pixels lie halfway between a row of almost 0 and one of 1
+    masks = make_masks("noise", (6, 2, 64))
+    found, expected = ops.overlap(maps, masks), ops.overlap_reference(maps, masks)
+    for name in EXACT:
+        assert torch.equal(getattr(found, name), getattr(expected, name)), name
+
+
 def test_upsampling_agrees_with_torch_and_scipy():
     maps = make_maps("random", (2, 7, 5))
     ours = upsample(maps, 33, 40)
@@ -261,6 +278,15 @@ def test_same_bits_for_any_number_of_threads(set_threads):
         set_threads(threads)
         results.append(ops.overlap(maps, masks))
     assert all(same_bits(results[0], other) for other in results)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_same_bits_on_every_instruction_set(dtype, on_every_instruction_set):
+    maps, masks = typical(n=5, targets=2, size=101, dtype=dtype)
+    results = on_every_instruction_set(lambda: ops.overlap(maps, masks))
+    assert all(same_bits(results[0], other) for other in results)
+    results = on_every_instruction_set(lambda: ops.project_masks(masks, (7, 7)).cells)
+    assert all(torch.equal(results[0], other) for other in results)
 
 
 # --- edge cases -----------------------------------------------------------------------------------

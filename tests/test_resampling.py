@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmrbias.statistics import PatientDraws, patient_strata
+from cmrbias.resampling import PatientDraws, patient_strata
 
 MASK, GOLDEN = (1 << 64) - 1, 0x9E3779B97F4A7C15
 

@@ -1,0 +1,139 @@
+"""``cmrbias evaluate``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from cmrbias.errors import CmrbiasError
+from cmrbias.options import pairs
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--cohort", type=click.Path(path_type=Path), help="Cohort [default: that of the training].")
+@click.option("--split", default="test", help="Split of the cohort.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="MODE",
+    help="Test input; repeatable [default: that of the training, and full]. full, heart, background, "
+    "background-box, background-fill, silhouette, swap-self, swap-same-class, swap-other-class; all: full, "
+    "heart, background-box, swap-same-class, swap-other-class and BG-gap.",
+)
+@click.option(
+    "--against",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Another run on the same patients, for paired differences; repeatable.",
+)
+@click.option("--label", help="The cohort's column of labels [default: the run's].")
+@click.option(
+    "--label-map",
+    metavar="CLASS=LABEL,...",
+    help="Which class of the run is which label of the cohort; others are left out and counted.",
+)
+@click.option("--allow-seen", is_flag=True, help="Test patients that the run has seen; every table says so.")
+@click.option("--resamples", default=2000, type=click.IntRange(1), help="Of patients, for the intervals.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Of resamples and of swapped backgrounds.")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory [default: RUN, or within it].")
+@click.option("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")
+@click.option(
+    "--precision",
+    default="fp32",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    help="Of the network; auto: bf16 where the hardware has it.",
+)
+@click.option("--threads", type=click.IntRange(1), help="CPU threads [default: torch's].")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    run: Path,
+    cohort: Path | None,
+    split: str,
+    inputs: tuple[str, ...],
+    against: tuple[Path, ...],
+    label: str | None,
+    label_map: str | None,
+    allow_seen: bool,
+    resamples: int,
+    seed: int,
+    out: Path | None,
+    device: str,
+    precision: str,
+    threads: int | None,
+) -> None:
+    """Test the classifier of RUN: predictions, AUCs, decisions and calibration, each with its interval.
+
+    Writes predictions.csv (a row a case and test input) and scores.json: into RUN for its own cohort's
+    test split, else into RUN/evaluations/COHORT. Refuses patients that the run has seen in training.
+    """
+    import torch
+
+    from cmrbias.evaluation.evaluate import evaluate
+    from cmrbias.evaluation.text import tables
+
+    if threads:
+        torch.set_num_threads(threads)
+    evaluation = evaluate(
+        run,
+        cohort,
+        split=split,
+        inputs=inputs,
+        against=against,
+        label=label,
+        label_map=None if label_map is None else _mapped(label_map),
+        allow_seen=allow_seen,
+        resamples=resamples,
+        seed=seed,
+        out=out,
+        device=device,
+        precision=precision,
+        plugins=ctx.obj(),
+        progress=_progress(),
+    )
+    for line in tables(evaluation):
+        click.echo(line)
+    click.echo("")
+    click.echo(
+        f"wrote {evaluation.out} (predictions.csv: a row a case and test input; scores.json: all figures)"
+    )
+    following = "--input all" if evaluation.bg_gap is None else "--against RUN2"
+    click.echo(f"next: cmrbias evaluate {run} {following}")
+
+
+def _mapped(text: str) -> dict[str, str]:
+    """Returns ``CLASS=LABEL,...`` as a dictionary."""
+    given = text.split(",")
+    mapped = pairs(given, "--label-map")
+    if len(mapped) < len(given):
+        names = [pair.partition("=")[0] for pair in given]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise CmrbiasError(f"--label-map: class {twice!r} is there twice: give it one label")
+    return mapped
+
+
+def _progress() -> Callable[[str, int, int], None]:
+    """Returns what says how far a test input is: a line rewritten on a terminal, one when done in a pipe."""
+    started = time.perf_counter()
+    live = sys.stderr.isatty()
+
+    def say(name: str, done: int, cases: int) -> None:
+        nonlocal started
+        seconds = max(time.perf_counter() - started, 1e-9)
+        left = seconds / done * (cases - done)
+        if live:
+            text = f"\rinput {name}: {done}/{cases} cases, {done / seconds:.0f} cases/s, {left:.0f} s left  "
+            click.echo(text, err=True, nl=done == cases)
+        elif done == cases:
+            click.echo(f"input {name}: {cases} cases, {done / seconds:.0f} cases/s", err=True)
+        if done == cases:
+            started = time.perf_counter()
+
+    return say

@@ -1,0 +1,139 @@
+"""``cmrbias saliency``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cmrbias.errors import CmrbiasError
+from cmrbias.options import pairs
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--cohort", type=click.Path(path_type=Path), help="Cohort [default: that of the training].")
+@click.option("--split", default="test", help="Split of the cohort.")
+@click.option(
+    "--input",
+    metavar="MODE",
+    help="Test input: full, heart, background, background-box, background-fill, silhouette, swap-self "
+    "[default: that in which the run is tested].",
+)
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    default=["gradcam"],
+    metavar="NAME",
+    help="gradcam, gradcam-plus-plus, layercam, eigencam, gradient-input, integrated-gradients, occlusion, "
+    "or a plugin's; repeatable.",
+)
+@click.option(
+    "--method-option",
+    "method_options",
+    multiple=True,
+    metavar="NAME.KEY=VALUE",
+    help="Option of a method (see cmrbias plugins show NAME); repeatable.",
+)
+@click.option(
+    "--target",
+    default="predicted",
+    type=click.Choice(["predicted", "true", "all"]),
+    help="Whose logit is explained; overlap.csv has the predicted and the true class in any case.",
+)
+@click.option("--layer", metavar="NAME", help="Layer of the network [default: its feature map, after relu].")
+@click.option(
+    "--recipe",
+    default="quick",
+    type=click.Choice(["quick", "paper"]),
+    help="paper: GradCAM's gradient before the last relu, as in the published code.",
+)
+@click.option("--threshold", default=0.5, type=float, help="Of the map, inside (0, 1), for Dice and IoU.")
+@click.option("--overlays", default=0, type=click.IntRange(0), metavar="N", help="Draw N cases as PNG.")
+@click.option(
+    "--allow-seen", is_flag=True, help="Explain patients that the run has seen; the output says so."
+)
+@click.option("--resamples", default=2000, type=click.IntRange(1), help="Of patients, for the intervals.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Of resamples and of the untrained network.")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory [default: RUN, or within it].")
+@click.option("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads [default: torch's].")
+@click.pass_context
+def command(ctx: click.Context, /, run: Path, **flags: Any) -> None:
+    """See where the classifier of RUN looks: maps of each frame against the heart mask.
+
+    Writes overlap.csv (a row a case, frame and class: AKS, DSC, ..., chance, ceiling, baselines) and
+    overlap.json (means over patients by class, with intervals); with --overlays also PNG files.
+    """
+    import torch
+
+    from cmrbias.saliency.explain import explain
+    from cmrbias.saliency.text import tables
+    from cmrbias.saliency.writing import destination, write_explanation
+
+    if flags["threads"]:
+        torch.set_num_threads(flags["threads"])
+    if flags["overlays"]:
+        from cmrbias.report.overlays import require_matplotlib
+
+        require_matplotlib()
+    asked = ("cohort", "split", "input", "target", "layer", "threshold", "allow_seen")
+    explanation = explain(
+        run,
+        **{name: flags[name] for name in (*asked, "resamples", "seed", "device")},
+        methods=tuple(dict.fromkeys(flags["methods"])),
+        method_options=_method_options(flags["method_options"], flags["methods"], flags["recipe"]),
+        plugins=ctx.obj(),
+        progress=_progress(),
+    )
+    out = flags["out"] or destination(explanation.subject)
+    write_explanation(explanation, out)
+    for line in tables(explanation):
+        click.echo(line)
+    click.echo("")
+    click.echo(f"wrote {out} (overlap.csv: a row a case, frame and class; overlap.json: all means)")
+    if flags["overlays"]:
+        from cmrbias.report.overlays import draw_overlays
+
+        drawn = draw_overlays(explanation, flags["overlays"], out / "figures")
+        click.echo(f"wrote {drawn[-1]}: {len(drawn) - 1} cases, each also in a file of its own")
+        click.echo(f"next: cmrbias evaluate {run}")
+    else:
+        click.echo(f"next: cmrbias saliency {run} --overlays 12")
+
+
+def _method_options(given: Sequence[str], methods: Sequence[str], recipe: str) -> dict[str, dict[str, str]]:
+    """Returns each method's options by name; the recipe's give way to those that are given."""
+    found: dict[str, dict[str, str]] = {}
+    if recipe == "paper":
+        found["gradcam"] = {"gradient": "before-relu"}
+    for key, value in pairs(given, "--method-option").items():
+        name, dot, option = key.partition(".")
+        if not dot or name not in methods:
+            raise CmrbiasError(
+                f"--method-option: expected NAME.KEY=VALUE with NAME one of {', '.join(methods)}, got {key!r}"
+            )
+        found.setdefault(name, {})[option] = value
+    return found
+
+
+def _progress() -> Callable[[int, int], None]:
+    """Returns what says how far it is: a line rewritten on a terminal, one when done in a pipe."""
+    started = time.perf_counter()
+    live = sys.stderr.isatty()
+
+    def say(done: int, cases: int) -> None:
+        seconds = max(time.perf_counter() - started, 1e-9)
+        left = seconds / done * (cases - done)
+        if live:
+            text = f"\r{done}/{cases} cases, {done / seconds:.0f} cases/s, {left:.0f} s left  "
+            click.echo(text, err=True, nl=done == cases)
+        elif done == cases:
+            click.echo(f"{cases} cases, {done / seconds:.0f} cases/s", err=True)
+
+    return say

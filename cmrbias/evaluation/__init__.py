@@ -1,0 +1,1 @@
+"""Evaluation of a trained classifier: predictions of a cohort's cases, and what they are worth."""

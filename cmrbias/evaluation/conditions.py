@@ -1,0 +1,105 @@
+"""Test inputs: which there are, and which cases can be shown in one, with which donors."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from cmrbias.cohorts.format import Cohort
+from cmrbias.errors import unknown
+from cmrbias.evaluation.selection import shown_rows
+from cmrbias.evaluation.subject import Asked, Subject
+from cmrbias.inputs import TESTING, InputMode, fixed_donors
+from cmrbias.training.cases import Cases
+
+MATRIX = ("full", "heart", "background-box", "swap-same-class", "swap-other-class")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What of which cases is shown.
+
+    Attributes:
+        mode: of all images.
+        rows: (n,) int64 of the subject's cases.
+        donors: (draws, n) int64 rows of the same, for the modes that draw some.
+        left_out: reason to the number of cases that cannot be shown.
+    """
+
+    mode: InputMode
+    rows: np.ndarray
+    donors: np.ndarray | None
+    left_out: dict[str, int]
+
+
+def input_names(asked: Sequence[str], own: InputMode) -> tuple[str, ...]:
+    """Returns the test inputs that are asked for, each once.
+
+    Args:
+        asked: names, ``all`` standing for ``MATRIX``; none: the run's own, and ``full``.
+        own: what the classifier was trained on.
+
+    Raises:
+        CmrbiasError: there is no such test input.
+    """
+    names = asked or (own.tested().name, "full")
+    found: dict[str, None] = {}
+    for name in names:
+        if name not in (*TESTING, "all"):
+            raise unknown("test input", name, (*TESTING, "all"))
+        found |= dict.fromkeys(MATRIX if name == "all" else (name,))
+        if name == "background":
+            found["silhouette"] = None  # the hole's outline tells something too: how much is shown beside it
+    return tuple(found)
+
+
+def modes_of(names: Sequence[str], subject: Subject) -> list[InputMode]:
+    """Returns the modes of these names, the same for all subjects that are compared with this one.
+
+    The square of ``background-box`` is that of the training, if it was trained on squares; else as large
+    as the largest heart of the cohort's training split, or, without one, of the tested cases.
+    """
+    modes = [InputMode(name) for name in names]
+    if "background-box" not in names:
+        return modes
+    own = subject.classifier.input.box
+    box = measured_box(subject.cases) if own is None else own
+    return [dataclasses.replace(mode, box=box) if mode.name == "background-box" else mode for mode in modes]
+
+
+def condition(subject: Subject, mode: InputMode, asked: Asked, seed: int) -> Condition:
+    """Returns which of the subject's cases are shown in the mode, with five fixed donors where it swaps.
+
+    A case without a donor is left out and counted.
+
+    Raises:
+        CmrbiasError: the mode needs masks, and no case has complete ones.
+    """
+    cases = subject.cases
+    rows = shown_rows(cases, mode, asked.split)
+    left_out = {"incomplete heart mask": len(cases) - len(rows)}
+    donors = None
+    if mode.draws_donors:
+        labels, patients = subject.labels[rows], cases.codes("patient")[rows]
+        same = mode.name == "swap-same-class"
+        drawn = fixed_donors(torch.as_tensor(labels), torch.as_tensor(patients), same, seed).numpy()
+        found = drawn[0] >= 0
+        left_out["no donor"] = int((~found).sum())
+        rows, donors = rows[found], rows[drawn[:, found]]
+    return Condition(mode, rows, donors, {why: count for why, count in left_out.items() if count})
+
+
+def measured_box(cases: Cases) -> int:
+    """Returns the square's side: that of the largest heart of the training split, else of the cases."""
+    train = _train_cases(cases.cohort)
+    candidates = (Cases(cases.cohort, train, cases.frames), cases)
+    whole = (some.some(np.flatnonzero(some.complete.all(1))) for some in candidates)
+    return next((some.largest_extent() for some in whole if len(some)), 0)
+
+
+def _train_cases(cohort: Cohort) -> np.ndarray:
+    return cohort.cases("train") if "train" in cohort.codes("split")[1] else np.empty(0, np.int64)

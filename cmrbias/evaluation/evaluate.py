@@ -1,0 +1,128 @@
+"""``evaluate``: from a run and a cohort to predictions, scores and the files that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from cmrbias.errors import CmrbiasError
+from cmrbias.evaluation.conditions import Condition, condition, input_names, modes_of
+from cmrbias.evaluation.destination import destination
+from cmrbias.evaluation.evaluation import Evaluation, write_evaluation
+from cmrbias.evaluation.matching import refuse_absent
+from cmrbias.evaluation.measures import Resampling, score
+from cmrbias.evaluation.pairs import Against, adjusted, background_gap, compare
+from cmrbias.evaluation.prediction import Progress, predict
+from cmrbias.evaluation.selection import tested_cohort
+from cmrbias.evaluation.subject import Asked, Subject, open_subject
+from cmrbias.plugins import Plugins
+from cmrbias.training.precision import pick_device, pick_precision
+from cmrbias.training.run import Run
+
+
+def evaluate(
+    run: Path | str,
+    cohort: Path | str | None = None,
+    *,
+    split: str = "test",
+    inputs: Sequence[str] = (),
+    against: Sequence[Path | str] = (),
+    label: str | None = None,
+    label_map: Mapping[str, str] | None = None,
+    allow_seen: bool = False,
+    resamples: int = 2000,
+    seed: int = 0,
+    out: Path | str | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    plugins: Plugins | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Tests a classifier and writes ``predictions.csv`` and ``scores.json``.
+
+    Args:
+        run: a run of ``finetune`` or ``probe``.
+        cohort: what it is tested on; None is the cohort that it was trained on.
+        split: of the cohort.
+        inputs: test inputs (``inputs.TESTING``), or ``all``; none: the run's own and ``full``.
+        against: other runs, on the same patients under the same inputs.
+        label: the cohort's column of labels; None is the run's.
+        label_map: the run's class -> the cohort's label, for diagnoses that they share.
+        allow_seen: test patients that the run has seen in training; every table says so.
+        resamples: of the bootstrap over patients.
+        seed: of the bootstrap, and of the donors of swapped backgrounds.
+        out: directory; None is the run itself for its own cohort's test split, else
+            ``RUN/evaluations/COHORT`` (see ``destination``).
+        device: where the network runs: ``auto``, ``cpu`` or ``cuda``.
+        precision: ``fp32``, ``bf16`` or ``auto``; the softmax is float64 whatever it is.
+        plugins: where the network is looked up; None means the installed ones.
+        progress: called after each batch.
+
+    Raises:
+        CmrbiasError: see ``open_subject``, ``condition``, ``destination`` and ``refuse_absent``.
+    """
+    path, where = Path(run), pick_device(device)
+    asked = Asked(tested_cohort(Run.open(path), cohort), split, label, label_map, allow_seen)
+    subject, *others = _subjects([path, *map(Path, against)], asked, where, plugins)
+    folder = destination(subject.run, asked, None if out is None else Path(out))
+    sampling, arithmetic = Resampling(resamples, seed), pick_precision(precision, where)
+    conditions = _conditions(subject, inputs, asked, seed)
+    predicted = partial(predict, device=where, precision=arithmetic, progress=progress)
+    predictions = {shown.mode.name: predicted(subject, shown) for shown in conditions}
+    pairs = [
+        Against(
+            str(other.run.path),
+            shown.mode.name,
+            compare(
+                predictions[shown.mode.name],
+                predicted(other, condition(other, shown.mode, asked, seed)),
+                sampling,
+            ),
+        )
+        for other in others
+        for shown in conditions
+    ]
+    evaluation = Evaluation(
+        asked=asked,
+        subject=subject,
+        others=tuple(others),
+        sampling=sampling,
+        precision=arithmetic,
+        predictions=predictions,
+        scores={c.mode.name: score(predictions[c.mode.name], c, sampling) for c in conditions},
+        bg_gap=background_gap(predictions, sampling),
+        comparisons=adjusted(pairs),
+        out=folder,
+    )
+    write_evaluation(evaluation)
+    return evaluation
+
+
+def _subjects(
+    paths: Sequence[Path], asked: Asked, device: torch.device, plugins: Plugins | None
+) -> list[Subject]:
+    """Returns the runs on the cohort, all with the classes of the first."""
+    subjects = [open_subject(path, asked, device, plugins) for path in paths]
+    ours = subjects[0].matching.classes
+    for other in subjects[1:]:
+        if other.matching.classes != ours:
+            raise CmrbiasError(
+                f"--against {other.run.path}: expected the classes {', '.join(ours)} of {paths[0]}, found "
+                f"{', '.join(other.matching.classes)}: choose a run with the same classes, or name the "
+                "shared ones by --label-map"
+            )
+    return subjects
+
+
+def _conditions(subject: Subject, inputs: Sequence[str], asked: Asked, seed: int) -> list[Condition]:
+    """Returns what is shown, having found before anything is computed that every class has cases in it."""
+    found = []
+    for mode in modes_of(input_names(inputs, subject.classifier.input), subject):
+        shown = condition(subject, mode, asked, seed)
+        what = f"{asked.cohort.path}: split {asked.split}, input {mode.name}"
+        refuse_absent(subject.matching.classes, subject.labels[shown.rows], what)
+        found.append(shown)
+    return found

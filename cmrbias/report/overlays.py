@@ -1,0 +1,160 @@
+"""Saliency maps over their images: a PNG a case, and one contact sheet of all."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from cmrbias.errors import MissingExtra
+from cmrbias.files import write_atomically
+from cmrbias.ops.upsample import upsample
+from cmrbias.saliency.explain import Explanation
+from cmrbias.saliency.scoring import Method, chooser
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SHOWN = ("aks", "normalised-aks", "dsc")  # scores in a caption
+OUTLINE = "#56B4E9"  # told apart from the map's colours with any colour vision
+_DPI = 100
+_OPACITY = 0.45  # of the map where it is strongest
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """One frame of a case.
+
+    Attributes:
+        image: (H, W) float, 0 to 1.
+        saliency: (h, w) float64, the map as it is scored, not upsampled.
+        mask: (H, W) bool, the heart.
+        title: case, frame and classes.
+        caption: the scores.
+    """
+
+    image: np.ndarray
+    saliency: np.ndarray
+    mask: np.ndarray
+    title: str
+    caption: str
+
+
+def require_matplotlib() -> None:
+    """Raises MissingExtra if matplotlib is not installed."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise MissingExtra("matplotlib", "report", "drawing overlays") from None
+
+
+def draw_overlays(explanation: Explanation, count: int, folder: Path) -> list[Path]:
+    """Draws evenly chosen cases by each method into PNG files, and all of them on one sheet.
+
+    Maps are computed again, for these cases alone.
+
+    Returns:
+        The files; the contact sheet is the last.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    require_matplotlib()
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = explanation.subject.rows
+    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64))]
+    files, sheet = [], []
+    for number, method in enumerate(explanation.methods):
+        for case, overlays in _overlays(explanation, method, number, chosen):
+            path = folder / f"{method.name}-{case}.png"
+            draw_figure([overlays], path)
+            files.append(path)
+            sheet.append(overlays)
+    across = max(1, math.isqrt(max(len(sheet) - 1, 0)) // max(len(sheet[0]) // 2, 1) + 1)
+    lines = [list(chain(*sheet[i : i + across])) for i in range(0, len(sheet), across)]
+    draw_figure(lines, folder / "overlays.png")
+    return [*files, folder / "overlays.png"]
+
+
+def draw_figure(lines: list[list[Overlay]], path: Path) -> None:
+    """Draws overlays in lines, each with its colour bar, title and scores, into a PNG file."""
+    from matplotlib.figure import Figure
+
+    across = max(map(len, lines))
+    figure = Figure(
+        figsize=(3.4 * across, 3.5 * len(lines)), dpi=_DPI, facecolor="white", layout="constrained"
+    )
+    grid: Any = figure.subplots(len(lines), across, squeeze=False)
+    for axes_line, line in zip(grid, lines, strict=True):
+        for axes in axes_line:
+            axes.set_axis_off()
+        for axes, overlay in zip(axes_line, line, strict=False):
+            _draw(figure, axes, overlay)
+    write_atomically(path, lambda file: figure.savefig(file, format="png"))
+
+
+def _draw(figure: Figure, axes: Axes, overlay: Overlay) -> None:
+    """Draws image, map and the mask's outline: row 0 above, column 0 to the left in all three."""
+    whole = upsample(torch.as_tensor(overlay.saliency), *overlay.image.shape).numpy()
+    span = whole.max() - whole.min()
+    scaled = (whole - whole.min()) / span if span > 0 else np.zeros_like(whole)
+    axes.imshow(overlay.image, cmap="gray", vmin=0, vmax=1)
+    drawn = axes.imshow(scaled, cmap="inferno", vmin=0, vmax=1, alpha=_OPACITY * np.sqrt(scaled))
+    if overlay.mask.any():
+        height, width = overlay.mask.shape
+        # with a frame of zeros a heart at the image's edge is closed as well
+        grid = np.arange(-1, width + 1), np.arange(-1, height + 1)
+        axes.contour(*grid, np.pad(overlay.mask, 1), levels=[0.5], colors=[OUTLINE], linewidths=1.2)
+        axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    axes.set_title(f"{overlay.title}\n{overlay.caption}", fontsize=7, loc="left")
+    bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02)
+    bar.set_alpha(1)
+    bar.ax.tick_params(labelsize=6)
+
+
+def _overlays(
+    explanation: Explanation, method: Method, number: int, chosen: np.ndarray
+) -> list[tuple[str, list[Overlay]]]:
+    """Returns the frames of each chosen case, by the case's name."""
+    subject = explanation.subject
+    cases, classes = subject.cases, subject.classifier.classes
+    names = cases.cohort.column("case")[cases.case].tolist()
+    found = []
+    for shown in subject.stream(chosen):
+        labels = torch.as_tensor(subject.labels[shown.rows], device=subject.device)
+        choose = chooser(labels, len(classes), "predicted")
+        logits, both = method.saliency.explain(subject.classifier, shown.images, choose)
+        column = 1 if explanation.target == "true" else 0
+        explained, maps = choose(logits)[:, column].tolist(), both[:, column].cpu().double()
+        assert shown.masks is not None
+        for i, row in enumerate(shown.rows.tolist()):
+            frames = [
+                Overlay(
+                    (shown.images[i, f, 0].cpu().numpy() + 1) / 2,
+                    maps[i, f].numpy(),
+                    shown.masks[i, f].cpu().numpy(),
+                    f"{names[row]}, {cases.frames[f]}, {method.name} of class {classes[explained[i]]}",
+                    _caption(explanation, number, row, f, explained[i]),
+                )
+                for f in range(len(cases.frames))
+            ]
+            found.append((names[row], frames))
+    return found
+
+
+def _caption(explanation: Explanation, method: int, row: int, frame: int, explained: int) -> str:
+    rows = explanation.rows
+    at = (rows.method == method) & (rows.map == 0) & (rows.row == row) & (rows.frame == frame)
+    place = np.flatnonzero(at & (rows.explained == explained))
+    if not len(place):
+        return "incomplete mask: no score"
+    shown = {name: rows.scores[name][place[0]] for name in SHOWN if name in rows.scores}
+    return "  ".join(
+        f"{name} {'undefined' if np.isnan(value) else f'{value:.3f}'}" for name, value in shown.items()
+    )

@@ -1,0 +1,152 @@
+"""``explain``: where a run's classifier looks, on all cases of a split, and what that scores."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cmrbias.errors import CmrbiasError
+from cmrbias.options import build, options_of
+from cmrbias.plugins import Plugins, plugin_manager
+from cmrbias.saliency.aggregates import Group, aggregates
+from cmrbias.saliency.baselines import untrained
+from cmrbias.saliency.scoring import Method, score_batches
+from cmrbias.saliency.subject import Subject, open_subject
+from cmrbias.saliency.table import Rows, records
+from cmrbias.training.precision import pick_device
+
+TARGETS = ("predicted", "true", "all")
+FEWEST = 7  # cells a side from which a map says where
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Maps of a cohort as scores.
+
+    Attributes:
+        subject: classifier, cases and what was shown of them.
+        methods: those that made the maps.
+        target: what was asked for.
+        threshold: of the thresholded scores.
+        rows: the scores as columns.
+        aggregates: means over patients.
+        notes: what the user should know, a sentence each.
+    """
+
+    subject: Subject
+    methods: tuple[Method, ...]
+    target: str
+    threshold: float
+    rows: Rows
+    aggregates: list[Group]
+    notes: list[str]
+
+    @cached_property
+    def overlap(self) -> list[dict[str, Any]]:
+        """The rows of ``overlap.csv``, one a case, frame, method and map, as dictionaries."""
+        return list(records(self.rows, self.subject, [method.name for method in self.methods]))
+
+
+def explain(
+    run: Path | str,
+    cohort: Path | str | None = None,
+    *,
+    split: str = "test",
+    input: str | None = None,
+    methods: Sequence[str] = ("gradcam",),
+    method_options: Mapping[str, Mapping[str, Any]] | None = None,
+    target: str = "predicted",
+    layer: str | None = None,
+    threshold: float = 0.5,
+    allow_seen: bool = False,
+    resamples: int = 2000,
+    seed: int = 0,
+    device: str = "auto",
+    plugins: Plugins | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Explanation:
+    """Scores a classifier's saliency maps against the heart masks; images are held a batch at a time.
+
+    Args:
+        run: a run of ``finetune`` or ``probe``.
+        cohort: another than that of the training.
+        split: of the cohort.
+        input: test input; None is that in which the classifier is tested.
+        methods: names of saliency methods.
+        method_options: method to its options by name.
+        target: whose logit is explained: ``predicted`` or ``true`` (the rows hold both, and either is
+            aggregated), or ``all`` classes.
+        layer: of the methods that look at one.
+        threshold: of thresholded scores, inside (0, 1).
+        allow_seen: explain patients that the run has seen in training.
+        resamples, seed: of the bootstrap over patients; the seed is also the untrained network's.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        plugins: what is installed; None means all that is.
+        progress: called with cases done and cases in all.
+
+    Raises:
+        CmrbiasError: no run, method, option, layer, class or mask, or a map is not what it must be.
+    """
+    if target not in TARGETS:
+        raise CmrbiasError(f"target: expected one of {', '.join(TARGETS)}, got {target!r}")
+    plugins = plugins or plugin_manager()
+    where = Path(run), None if cohort is None else Path(cohort)
+    subject = open_subject(*where, split, input, allow_seen, pick_device(device), plugins)
+    if target == "true" and (subject.labels[subject.rows] < 0).all():
+        raise CmrbiasError(
+            f"{subject.cases.cohort.path}: no case's {subject.classifier.target!r} is one of the classes "
+            f"{', '.join(subject.classifier.classes)}, which --target true explains: use --target predicted"
+        )
+    made = tuple(_method(name, layer, (method_options or {}).get(name, {}), plugins) for name in methods)
+    notes = [f"{m.name}: {note}" for m in made for note in m.saliency.notes(subject.classifier)]
+    scores = {entry.name: entry.thing for entry in plugins.registry("scores")}
+    parts, done = [], -1
+    with untrained(subject.classifier, plugins, subject.training_images(), seed) as unknowing:
+        for part in score_batches(subject, list(made), scores, unknowing, target, threshold):
+            parts.append(part)
+            if progress and part.method[0] == len(made) - 1:
+                done = int((subject.rows <= part.row[-1]).sum())
+                progress(done, len(subject.rows))
+    rows = Rows.joined(parts)
+    names = [method.name for method in made]
+    groups = aggregates(rows, subject, names, target == "all", resamples, seed)
+    notes += _notes(subject, rows, names)
+    return Explanation(subject, made, target, threshold, rows, groups, notes)
+
+
+def _method(name: str, layer: str | None, given: Mapping[str, Any], plugins: Plugins) -> Method:
+    entry = plugins.registry("saliency").entry(name)
+    cls = options_of(entry.thing)
+    takes = "layer" in {field.name for field in dataclasses.fields(cls)}
+    if layer is not None and not takes:
+        raise CmrbiasError(f"--layer: saliency method {name!r} looks at no layer: leave it out")
+    options = {**given, "layer": layer} if layer is not None else given
+    owner = f"saliency method {name!r}"
+    return Method(name, f"{owner} ({entry.distribution})", entry.thing(build(cls, options, owner)))
+
+
+def _notes(subject: Subject, rows: Rows, methods: Sequence[str]) -> list[str]:
+    said = []
+    for number, name in enumerate(methods):
+        mine = rows.method == number
+        height, width = int(rows.height[mine][0]), int(rows.width[mine][0])
+        if min(height, width) < FEWEST:
+            said.append(
+                f"warning: {name}: maps have {height} x {width} cells, too few to say where in the heart; "
+                f"expected {FEWEST} x {FEWEST} or more: train on larger images or at --stride 16"
+            )
+    if subject.left_out:
+        each = ", ".join(f"{name} {count}" for name, count in subject.left_out.items())
+        said.append(f"left out: frames without a complete heart mask ({each})")
+    unknown = int((subject.labels[subject.rows] < 0).sum())
+    if unknown:
+        said.append(
+            f"{unknown} cases have a label that is none of the run's classes: no map of their true class"
+        )
+    if str(subject.seen):
+        said.append(f"warning: {subject.seen}")
+    return said

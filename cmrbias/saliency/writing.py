@@ -1,0 +1,65 @@
+"""An explanation on disk: ``overlap.csv`` with its rows, ``overlap.json`` with its means."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+from cmrbias.files import write_json
+from cmrbias.saliency.aggregates import Group
+from cmrbias.saliency.explain import Explanation
+from cmrbias.saliency.subject import Subject
+from cmrbias.saliency.table import records, write_overlap
+
+
+def destination(subject: Subject) -> Path:
+    """Returns where an explanation is written by default.
+
+    The run itself for its own cohort's test split in its own test input, else
+    ``RUN/saliency/COHORT-SPLIT-INPUT``, so that one does not hide another.
+    """
+    run, cohort = subject.run, subject.cases.cohort
+    own = cohort.digest == run.info["cohort"]["digest"] and subject.split == "test"
+    if own and subject.mode == subject.classifier.input.tested():
+        return run.path
+    return run.path / "saliency" / f"{cohort.path.resolve().name}-{subject.split}-{subject.mode.name}"
+
+
+def write_explanation(explanation: Explanation, folder: Path) -> None:
+    """Writes ``overlap.csv`` and ``overlap.json`` into a folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subject = explanation.subject
+    methods = [method.name for method in explanation.methods]
+    write_overlap(folder / "overlap.csv", records(explanation.rows, subject, methods))
+    write_json(
+        folder / "overlap.json",
+        {
+            "cohort": str(subject.cases.cohort.path),
+            "cohort digest": subject.cases.cohort.digest,
+            "split": subject.split,
+            "input": dataclasses.asdict(subject.mode),
+            "methods": {m.name: dataclasses.asdict(m.saliency.options) for m in explanation.methods},
+            "target": explanation.target,
+            "threshold": explanation.threshold,
+            "cases": len(subject.rows),
+            "left out": subject.left_out,
+            "seen patients": subject.seen.patients,
+            "notes": explanation.notes,
+            "aggregates": [_plain_group(group) for group in explanation.aggregates],
+        },
+    )
+
+
+def _plain_group(group: Group) -> dict[str, Any]:
+    return {**_plain(dataclasses.asdict(group)), "marked": group.marked}
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value as JSON has it: None for NaN."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,59 @@
+// extreme_pixels on CUDA: one block a map.
+#include "upsampled.h"
+
+namespace cmrbias::cuda {
+namespace {
+
+// Writes the first pixel, in row-major order, that equals the map's minimum, and that which equals its maximum.
+template <class T>
+__global__ void __launch_bounds__(THREADS, RESIDENT) find_extremes(Extremes extremes, Grid grid, Tile tile) {
+  for (std::int64_t at = blockIdx.x; at < extremes.images; at += gridDim.x) {
+    Upsampled<T> map{grid, static_cast<const T*>(extremes.maps) + at * grid.patches(), 0, 0, 0, 0};
+    const int none = grid.rows.pixels * grid.columns.pixels;
+    int lowest = none, highest = none;
+    if (map.take()) {
+      for_each_chosen(
+          grid.patches(),
+          [&](int i) {
+            const Patch patch = patch_of(grid, i);
+            if (patch.size() == 0) return false;
+            const Range range = map.corners(patch);
+            return range.least - map.slack <= map.low || range.most + map.slack >= map.high;
+          },
+          [&](int i, int lane) {
+            for_each_pixel(map, patch_of(grid, i), tile, lane, [&](const Column& column, int y, int x) {
+              const double v = map.pixel(column, y);
+              const int pixel = y * grid.columns.pixels + x;
+              if (v == map.low) lowest = Least()(lowest, pixel);
+              if (v == map.high) highest = Least()(highest, pixel);
+            });
+          });
+    }
+    lowest = combine_all(lowest, Least());
+    highest = combine_all(highest, Least());
+    if (threadIdx.x != 0) continue;
+    extremes.pixels[2 * at] = lowest == none ? -1 : lowest;
+    extremes.pixels[2 * at + 1] = highest == none ? -1 : highest;
+  }
+}
+
+template <class T>
+void launch_extremes(const Extremes& extremes, const Grid& grid, void* stream) {
+  launch("extreme_pixels: find_extremes", find_extremes<T>, dim3(blocks_along_x(extremes.images)), THREADS, stream,
+         extremes, grid, warp_tile(grid));
+}
+
+}  // namespace
+
+void extreme_pixels(const Extremes& extremes, void* scratch, void* stream) {
+  Layout layout(scratch);
+  const ExtremesScratch at(layout, extremes);
+  tabulate(at.grid, stream);
+  switch (extremes.type) {
+    case Type::float32: return launch_extremes<float>(extremes, at.grid, stream);
+    case Type::float64: return launch_extremes<double>(extremes, at.grid, stream);
+    case Type::bfloat16: return launch_extremes<bfloat16>(extremes, at.grid, stream);
+  }
+}
+
+}  // namespace cmrbias::cuda

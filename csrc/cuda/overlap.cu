@@ -1,0 +1,202 @@
+// overlap on CUDA: masks are projected once for all their maps (projection.cu), then one block a map scores it.
+//
+// The decisions are those of cpu/overlap.cpp, and sums of a map are added in its order. A mask is read again
+// only in patches that the threshold or the peak leaves in doubt. gradcam_overlap is gradcam, then this, on the
+// same stream: the maps are few bytes, which the cache still holds.
+#include "gradcam.h"
+#include "projection.h"
+#include "upsampled.h"
+
+namespace cmrbias::cuda {
+namespace {
+
+// A mask and its projection; no pixels if only the projection was given.
+struct Heart {
+  const std::uint8_t* pixels;
+  const int* inside;  // heart pixels of each patch
+  const double* cells;
+  std::int64_t area;
+};
+
+// The best AKS that a map of the grid can reach: its whole weight in one cell.
+__device__ double ceiling(const Grid& grid, const double* cells) {
+  double best = 0;
+  for (int i = threadIdx.x; i < grid.patches(); i += THREADS) {
+    const double weight = grid.rows.weights[i / grid.columns.cells] * grid.columns.weights[i % grid.columns.cells];
+    if (weight > 0) best = Greatest()(best, cells[i] / weight);
+  }
+  return Least()(combine_all(best, Greatest()), 1.0);
+}
+
+struct Totals {
+  double saliency, inside;
+};
+
+// Sums of (c - low) times what a cell weighs in the image, and in the heart: a thread a row of cells, then the
+// first thread the rows. Only the first thread's result counts.
+template <class T>
+__device__ Totals totals(const Upsampled<T>& map, const double* cells) {
+  __shared__ double saliency[THREADS], inside[THREADS];
+  const Grid& grid = map.grid;
+  Totals sums{0, 0};
+  for (int first = 0; first < grid.rows.cells; first += THREADS) {
+    const int j = first + static_cast<int>(threadIdx.x), count = min(THREADS, grid.rows.cells - first);
+    if (j < grid.rows.cells) {
+      double whole = 0, part = 0;
+      for (int q = 0; q < grid.columns.cells; ++q) {
+        const double above = map.cell(j, q) - map.low;
+        whole += above * grid.columns.weights[q];
+        part += above * cells[j * grid.columns.cells + q];
+      }
+      saliency[threadIdx.x] = whole * grid.rows.weights[j];
+      inside[threadIdx.x] = part;
+    }
+    __syncthreads();
+    for (int row = 0; threadIdx.x == 0 && row < count; ++row) {
+      sums.saliency += saliency[row];
+      sums.inside += inside[row];
+    }
+    __syncthreads();
+  }
+  return {Greatest()(sums.saliency * grid.unit(), 0.0), Greatest()(sums.inside * grid.unit(), 0.0)};
+}
+
+struct Hot {
+  std::int64_t area, inside;
+};
+
+// Counts pixels inside the threshold, and those of them in the heart.
+template <class T>
+__device__ Hot count_hot(const Upsampled<T>& map, const Heart& heart, double threshold, const Tile& tile) {
+  const Grid& grid = map.grid;
+  const double bar = threshold * (map.high - map.low), error = float_error(map.variation, map.slack);
+  const bool floats = fits_float(map.variation);  // if not, nothing is clear: no number is beyond a NaN
+  const float clearly = floats ? static_cast<float>(bar + error) : NAN;
+  const float hardly = floats ? static_cast<float>(bar - error) : NAN;
+  Hot hot{0, 0};
+  for_each_chosen(
+      grid.patches(),
+      [&](int i) {
+        const Patch patch = patch_of(grid, i);
+        if (patch.size() == 0) return false;
+        const Range range = map.corners(patch);
+        if (range.least - map.slack - map.low >= bar + map.slack) {
+          hot.area += patch.size();
+          hot.inside += heart.inside[i];
+          return false;
+        }
+        return range.most + map.slack - map.low >= bar - map.slack;
+      },
+      [&](int i, int lane) {
+        const Patch patch = patch_of(grid, i);
+        const int hearts = heart.inside[i];
+        for_each_pixel(map, patch, tile, lane, [&](const Column& at, int y, int x) {
+          const float top = static_cast<float>(at.top - map.low), slope = static_cast<float>(at.bottom - at.top);
+          const float v = top + slope * grid.rows.floats[y];
+          if (v < hardly || !(v >= clearly || is_hot(map.pixel(at, y), map.low, bar))) return;
+          ++hot.area;
+          hot.inside += hearts == patch.size() || (hearts > 0 && heart.pixels[y * grid.columns.pixels + x] != 0);
+        });
+      });
+  return {combine_all(hot.area, Sum()), combine_all(hot.inside, Sum())};
+}
+
+// Does any pixel that equals the maximum lie in the heart?
+template <class T>
+__device__ bool peak_inside(const Upsampled<T>& map, const Heart& heart, const Tile& tile) {
+  int found = 0;
+  for_each_chosen(
+      map.grid.patches(),
+      [&](int i) {
+        return heart.inside[i] > 0 && map.corners(patch_of(map.grid, i)).most + map.slack >= map.high;
+      },
+      [&](int i, int lane) {
+        for_each_pixel(map, patch_of(map.grid, i), tile, lane, [&](const Column& at, int y, int x) {
+          if (heart.pixels[y * map.grid.columns.pixels + x] && map.pixel(at, y) == map.high) found = 1;
+        });
+      });
+  return combine_all(found, Greatest()) != 0;
+}
+
+// Scores a map, the block's threads together; the first thread writes.
+template <class T>
+__device__ void score(const Overlap& overlap, Upsampled<T>& map, const Heart& heart, const Tile& tile, double* sums,
+                      std::int64_t* counts) {
+  const bool good = map.take(), varies = good && !map.constant();
+  const std::int64_t pixels = static_cast<std::int64_t>(overlap.rows) * overlap.columns;
+  Totals total{0, 0};
+  Hot hot{0, 0};
+  bool peak = false;
+  if (varies) {
+    total = totals(map, heart.cells);
+    total.inside = heart.area == pixels ? total.saliency : Least()(total.inside, total.saliency);
+    if (heart.pixels) {
+      hot = count_hot(map, heart, overlap.threshold, tile);
+      peak = heart.area > 0 && peak_inside(map, heart, tile);
+    }
+  }
+  if (threadIdx.x != 0) return;
+  sums[SALIENCY] = good ? total.saliency : NAN;
+  sums[INSIDE] = good ? total.inside : NAN;
+  sums[MINIMUM] = good ? map.low : NAN;
+  sums[MAXIMUM] = good ? map.high : NAN;
+  if (!counts) return;
+  counts[HOT_AREA] = hot.area;
+  counts[HOT_INSIDE] = hot.inside;
+  counts[PEAK_INSIDE] = peak;
+}
+
+// `inside` is null if projections were given.
+template <class T>
+__global__ void __launch_bounds__(THREADS, RESIDENT) score_maps(Overlap overlap, Grid grid, Tile tile, const int* inside) {
+  const std::int64_t pixels = static_cast<std::int64_t>(overlap.rows) * overlap.columns;
+  for (std::int64_t at = blockIdx.x; at < overlap.images * overlap.targets; at += gridDim.x) {
+    const std::int64_t image = at / overlap.targets, cells = image * grid.patches();
+    const Heart heart{overlap.masks ? overlap.masks + image * pixels : nullptr, inside ? inside + cells : nullptr,
+                      overlap.cells + cells, overlap.areas[image]};
+    Upsampled<T> map{grid, static_cast<const T*>(overlap.maps) + at * grid.patches(), 0, 0, 0, 0};
+    score(overlap, map, heart, tile, overlap.sums + at * SUMS, overlap.counts ? overlap.counts + at * COUNTS : nullptr);
+    if (at % overlap.targets != 0) continue;
+    const double best = ceiling(grid, heart.cells);
+    if (threadIdx.x != 0) continue;
+    overlap.of_mask[image * OF_MASK + AREA] = static_cast<double>(heart.area);
+    overlap.of_mask[image * OF_MASK + CEILING] = best;
+  }
+}
+
+template <class T>
+void launch_scores(const Overlap& overlap, const OverlapScratch& scratch, void* stream) {
+  launch("overlap: score_maps", score_maps<T>, dim3(blocks_along_x(overlap.images * overlap.targets)), THREADS, stream,
+         overlap, scratch.grid, warp_tile(scratch.grid), static_cast<const int*>(scratch.inside));
+}
+
+void launch_overlap(Overlap overlap, const OverlapScratch& scratch, void* stream) {
+  tabulate(scratch.grid, stream);
+  if (overlap.masks) {
+    const Projection projection{overlap.images,  overlap.height, overlap.width, overlap.rows,
+                                overlap.columns, overlap.masks,  scratch.cells, scratch.areas};
+    project(projection, scratch.grid, scratch.inside, stream);
+    overlap.cells = scratch.cells;
+    overlap.areas = scratch.areas;
+  }
+  switch (overlap.type) {
+    case Type::float32: return launch_scores<float>(overlap, scratch, stream);
+    case Type::float64: return launch_scores<double>(overlap, scratch, stream);
+    case Type::bfloat16: return launch_scores<bfloat16>(overlap, scratch, stream);
+  }
+}
+
+}  // namespace
+
+void overlap(const Overlap& overlap, void* scratch, void* stream) {
+  Layout layout(scratch);
+  launch_overlap(overlap, OverlapScratch(layout, overlap), stream);
+}
+
+void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap, void* scratch, void* stream) {
+  Layout layout(scratch);
+  cuda::gradcam(gradcam, GradcamScratch(layout, gradcam), stream);
+  launch_overlap(overlap, OverlapScratch(layout, overlap), stream);
+}
+
+}  // namespace cmrbias::cuda

@@ -1,0 +1,32 @@
+"""``cmrbias benchmark``: a table a kernel."""
+
+import pytest
+from click.testing import CliRunner
+
+from cmrbias.cli.main import make_cli
+from cmrbias.plugins import plugin_manager
+
+
+def run(*words):
+    return CliRunner().invoke(make_cli(lambda: plugin_manager([])), ["benchmark", *words])
+
+
+@pytest.mark.parametrize(
+    ("words", "heads"),
+    [
+        (["saliency", "--images", "4"], ["malloc tuned", "maps -> AKS, DSC", "torch eager", "one image"]),
+        (["swap", "--cases", "4"], ["fill=inpaint", "torch.where", "bytes / bandwidth"]),
+        (["auc", "--cases", "24", "--resamples", "8"], ["numpy, vectorised", "scikit-learn", "50000 cases"]),
+    ],
+)
+def test_prints_a_table_with_every_way(words, heads):
+    result = run(*words, "--repeats", "1")
+    assert result.exit_code == 0, result.output
+    for head in heads:
+        assert head in result.output
+
+
+def test_wrong_numbers_are_usage_errors():
+    result = run("auc", "--repeats", "0")
+    assert result.exit_code == 2
+    assert "0 is not in the range x>=1" in result.output

@@ -1,0 +1,153 @@
+// The subset of CUDA that csrc/cuda uses, on the processor: built with g++ instead of nvcc, the kernels run
+// there. That shows their logic, not their speed, and races only where the order of threads decides.
+//
+// Blocks run one after the other. A block's threads are fibers that are resumed in turn; one runs until it ends
+// or waits for its block (__syncthreads) or its warp (__shfl_xor_sync). Every other round goes backwards, so
+// that a missing barrier shows. __shared__ is static memory, filled with garbage by whoever used it before.
+#pragma once
+
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __host__
+#define __shared__ static
+#define __launch_bounds__(...)
+
+struct dim3 {
+  unsigned x, y, z;
+  dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+};
+inline dim3 gridDim, blockDim, blockIdx, threadIdx;
+
+using std::max;
+using std::min;
+
+namespace emulation {
+
+constexpr std::size_t STACK = 64 * 1024;
+constexpr unsigned WARP = 32;
+
+enum class State { ready, at_block, at_warp, done };
+
+struct Fiber {
+  ucontext_t context;
+  std::unique_ptr<char[]> stack{new char[STACK]};
+  State state;
+};
+
+inline std::vector<Fiber> fibers;
+inline ucontext_t scheduler;
+inline unsigned current, threads;
+inline std::uint64_t lanes[1024];  // what each thread offers in a shuffle
+inline std::function<void()> body;
+
+inline void wait(State state) {
+  fibers[current].state = state;
+  swapcontext(&fibers[current].context, &scheduler);
+}
+
+inline void run_fiber() {
+  body();
+  wait(State::done);
+}
+
+// Lets threads [first, last) go on if all of them have arrived where `state` says, or ended.
+inline void release(unsigned first, unsigned last, State state) {
+  for (unsigned i = first; i < last; ++i) {
+    if (fibers[i].state != state && fibers[i].state != State::done) return;
+  }
+  for (unsigned i = first; i < last; ++i) {
+    if (fibers[i].state == state) fibers[i].state = State::ready;
+  }
+}
+
+// One round over all threads; returns whether any ran.
+inline bool run_round(bool forwards) {
+  bool ran = false;
+  for (unsigned step = 0; step < threads; ++step) {
+    const unsigned i = forwards ? step : threads - 1 - step;
+    if (fibers[i].state != State::ready) continue;
+    ran = true;
+    current = i;
+    threadIdx = dim3(i);
+    swapcontext(&scheduler, &fibers[i].context);
+  }
+  for (unsigned first = 0; first < threads; first += WARP) {
+    release(first, std::min(first + WARP, threads), State::at_warp);
+  }
+  release(0, threads, State::at_block);
+  return ran;
+}
+
+inline void run_block() {
+  for (unsigned i = 0; i < threads; ++i) {
+    Fiber& fiber = fibers[i];
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.get();
+    fiber.context.uc_stack.ss_size = STACK;
+    makecontext(&fiber.context, &run_fiber, 0);
+    fiber.state = State::ready;
+  }
+  bool forwards = blockIdx.x % 2 == 0;
+  while (run_round(forwards)) forwards = !forwards;
+  for (unsigned i = 0; i < threads; ++i) {
+    if (fibers[i].state != State::done) std::abort();  // threads wait for each other at different places
+  }
+}
+
+}  // namespace emulation
+
+inline void __syncthreads() { emulation::wait(emulation::State::at_block); }
+
+template <class T>
+T __shfl_xor_sync(unsigned, T own, unsigned offset) {
+  static_assert(sizeof(T) <= sizeof(std::uint64_t), "one register pair");
+  std::memcpy(&emulation::lanes[threadIdx.x], &own, sizeof own);
+  emulation::wait(emulation::State::at_warp);
+  T other;
+  std::memcpy(&other, &emulation::lanes[threadIdx.x ^ offset], sizeof other);
+  emulation::wait(emulation::State::at_warp);
+  return other;
+}
+
+inline int atomicAdd(int* to, int value) {
+  const int before = *to;
+  *to += value;
+  return before;
+}
+
+using cudaError_t = int;
+using cudaStream_t = void*;
+constexpr cudaError_t cudaSuccess = 0;
+inline cudaError_t cudaGetLastError() { return cudaSuccess; }
+inline const char* cudaGetErrorString(cudaError_t) { return "no error"; }
+
+struct cudaLaunchConfig_t {
+  dim3 gridDim, blockDim;
+  cudaStream_t stream;
+};
+
+template <class... Parameters, class... Arguments>
+void cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...), Arguments... arguments) {
+  gridDim = config->gridDim;
+  blockDim = config->blockDim;
+  emulation::threads = blockDim.x;
+  emulation::fibers.resize(std::max<std::size_t>(emulation::fibers.size(), blockDim.x));
+  emulation::body = [=] { kernel(arguments...); };
+  for (unsigned y = 0; y < gridDim.y; ++y) {
+    for (unsigned x = 0; x < gridDim.x; ++x) {
+      blockIdx = dim3(x, y);
+      emulation::run_block();
+    }
+  }
+}
