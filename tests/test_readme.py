@@ -13,7 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from cmrbias import hookspecs
+from cmrbias import hookspecs, ops
 from cmrbias.cli.main import make_cli
 from cmrbias.options import build
 from cmrbias.plugins import plugin_manager
@@ -84,6 +84,19 @@ def test_its_plugin_is_a_whole_one() -> None:
     images = torch.rand(2, 1, 3, 3)
     options = build(invert.Options, {"amount": "1"}, "augmentation 'invert'")
     assert torch.allclose(invert(options, 3).apply(images, None, {})[0], 1 - images)
+
+
+def test_its_scores_of_maps_can_be_had() -> None:
+    (code,) = [block for block in blocks("py") if "ops.gradcam" in block]
+    generator = torch.Generator().manual_seed(0)
+    given = {
+        "activations": torch.rand(2, 8, 7, 7, generator=generator),
+        "gradients": torch.rand(2, 8, 7, 7, generator=generator),
+        "masks": torch.rand(2, 56, 56, generator=generator) < 0.1,
+    }
+    exec(code, given)
+    assert given["scores"].aks(given["found"]).isfinite().all()
+    assert torch.equal(ops.overlap(given["maps"], given["projected"]).inside, given["found"].inside)
 
 
 COMMANDS = ["", "cohort", "cohort phantom", "cohort import", "cohort import dicom", "cohort check"]
