@@ -146,7 +146,8 @@ def _has_heart(found: Overlap) -> Tensor:
 def _counts(found: Overlap, name: str) -> tuple[Tensor, Tensor, Tensor]:
     if found.hot_area is None or found.hot_inside is None or found.peak_inside is None:
         raise CmrbiasError(
-            f"score {name!r}: needs pixels: expected masks, got their projection onto the grid"
+            f"score {name!r}: needs counts: expected an overlap of masks with a threshold, got one of "
+            "projected masks or without a threshold"
         )
     return found.hot_area, found.hot_inside, found.peak_inside
 

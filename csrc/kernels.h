@@ -93,13 +93,13 @@ struct Overlap {
   int targets;                // maps an image
   int height, width;          // of a map
   int rows, columns;          // of a mask, < 2^30 pixels
-  double threshold;
+  double threshold;           // of the counts
   const void* maps;           // (images, targets, height, width)
   const std::uint8_t* masks;  // (images, rows, columns), or null: then the two below are given
   const double* cells;        // (images, height, width), of a Projection
   const std::int64_t* areas;  // (images)
   double* sums;               // (images, targets, SUMS)
-  std::int64_t* counts;       // (images, targets, COUNTS), or null without masks
+  std::int64_t* counts;       // (images, targets, COUNTS), or null: always without masks
   double* of_mask;            // (images, OF_MASK)
 };
 

@@ -100,9 +100,10 @@ CMRBIAS_BOTH double part(int i, const Sample& at, int cells, int pixels, bool ex
 // map's greatest cell: five roundings a pixel, with a margin of ten.
 constexpr double SLACK = 0x1p-47;
 
-// In float, a pixel is off by less than this: six roundings of what the cells vary by, with a margin of two
-// more; above `low`, neither it nor the edges that it lies between exceed that variation.
-CMRBIAS_BOTH double float_error(double variation, double slack) { return variation * 0x1p-21 + slack; }
+// In float, a pixel is off by less than this share of what the cells vary by: at most nine roundings (edge,
+// slope, fraction, product, sum, threshold), with a margin of seven; above `low`, neither it nor the edges that
+// it lies between exceed that variation.
+CMRBIAS_BOTH double float_error(double variation, double slack) { return variation * 0x1p-20 + slack; }
 // Does float hold maps that vary by this much, without overflow or loss of digits?
 CMRBIAS_BOTH bool fits_float(double variation) { return variation > 0x1p-100 && variation < 0x1p100; }
 

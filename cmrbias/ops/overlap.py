@@ -29,7 +29,8 @@ class Overlap(NamedTuple):
         maximum: likewise.
         area: float64, heart pixels.
         ceiling: float64, the best AKS that a map of this grid can reach, with all its weight in one cell.
-        hot_area: int64, pixels with ``x >= threshold``; None for projected masks, as the next two.
+        hot_area: int64, pixels with ``x >= threshold``; None without a threshold and for projected masks, as
+            the next two.
         hot_inside: int64, those of them in the heart.
         peak_inside: int64, 1 if a pixel that equals the maximum lies in the heart, else 0.
         pixels: H * W.
@@ -47,7 +48,7 @@ class Overlap(NamedTuple):
     pixels: int
 
 
-def overlap(maps: Tensor, masks: Tensor | Projection, threshold: float = 0.5) -> Overlap:
+def overlap(maps: Tensor, masks: Tensor | Projection, threshold: float | None = 0.5) -> Overlap:
     """Returns how maps lie on heart masks: one pass over the masks, whatever the number of maps.
 
     Decisions (threshold, peak) are exact: those of float64 arithmetic in the order of ``upsample``,
@@ -57,7 +58,8 @@ def overlap(maps: Tensor, masks: Tensor | Projection, threshold: float = 0.5) ->
         maps: (N, h, w), or (N, M, h, w) for M maps an image; float32, float64 or bfloat16, not negative.
         masks: (N, H, W) bool or uint8, non-zero = heart; or their projection by ``project_masks`` onto
             (h, w), which gives the same sums, and no counts.
-        threshold: of [0, 1]-scaled maps, inside (0, 1).
+        threshold: of [0, 1]-scaled maps, inside (0, 1); None leaves the counts out: AKS, DSC and all that
+            follows from sums need none.
 
     Raises:
         CmrbiasError: a shape, dtype, device or the threshold is not as above.
@@ -82,7 +84,7 @@ def overlap(maps: Tensor, masks: Tensor | Projection, threshold: float = 0.5) ->
 
 
 def gradcam_overlap(
-    activations: Tensor, gradients: Tensor, masks: Tensor, threshold: float = 0.5
+    activations: Tensor, gradients: Tensor, masks: Tensor, threshold: float | None = 0.5
 ) -> tuple[Tensor, Overlap]:
     """Returns ``gradcam`` and its ``overlap`` from one pass over everything: the same bits, no gradients.
 
@@ -111,7 +113,7 @@ def gradcam_overlap(
     return maps, _named(sums, counts, of_mask, masks.shape[1] * masks.shape[2])
 
 
-def overlap_reference(maps: Tensor, masks: Tensor, threshold: float = 0.5) -> Overlap:
+def overlap_reference(maps: Tensor, masks: Tensor, threshold: float | None = 0.5) -> Overlap:
     """Returns what ``overlap`` does for masks, in plain torch: upsample, normalise, sum, all in float64."""
     heart = masks != 0
     if maps.ndim == 4:
@@ -122,13 +124,15 @@ def overlap_reference(maps: Tensor, masks: Tensor, threshold: float = 0.5) -> Ov
     low, high = whole.flatten(-2).min(-1).values, whole.flatten(-2).max(-1).values
     varies = (good & (high > low))[..., None, None]
     above = whole - low[..., None, None]
-    hot = (above >= (threshold * (high - low))[..., None, None]) & varies
-    peak = ((whole == high[..., None, None]) & heart & varies).flatten(-2).any(-1)
     sums = [above.sum((-2, -1)), (above * heart).sum((-2, -1)), low, high]
-    counts = [hot.sum((-2, -1)), (hot & heart).sum((-2, -1)), peak.long()]
+    counts = None
+    if threshold is not None:
+        hot = (above >= (threshold * (high - low))[..., None, None]) & varies
+        peak = ((whole == high[..., None, None]) & heart & varies).flatten(-2).any(-1)
+        counts = torch.stack([hot.sum((-2, -1)), (hot & heart).sum((-2, -1)), peak.long()], -1)
     of_mask = _of_mask(*project_masks_reference(masks, *maps.shape[-2:]), rows, columns, maps.ndim)
     sums = [torch.where(good, value, torch.nan) for value in sums]
-    return _named(torch.stack(sums, -1), torch.stack(counts, -1), of_mask, rows * columns)
+    return _named(torch.stack(sums, -1), counts, of_mask, rows * columns)
 
 
 def _projected_reference(maps: Tensor, masks: Projection) -> tuple[Tensor, Tensor]:
@@ -163,21 +167,25 @@ def _of_mask(cells: Tensor, areas: Tensor, rows: int, columns: int, ndim: int) -
 def _named(sums: Tensor, counts: Tensor | None, of_mask: Tensor, pixels: int) -> Overlap:
     saliency, inside, minimum, maximum = sums.unbind(-1)
     area, ceiling = of_mask.detach().unbind(-1)
-    if counts is None:
+    if counts is None or not counts.shape[-1]:
         return Overlap(saliency, inside, minimum, maximum, area, ceiling, None, None, None, pixels)
     hot, both, peak = counts.unbind(-1)
     return Overlap(saliency, inside, minimum, maximum, area, ceiling, hot, both, peak, pixels)
 
 
 def _check(
-    name: str, shape: tuple[int, ...], device: torch.device, masks: Tensor | Projection, threshold: float
+    name: str,
+    shape: tuple[int, ...],
+    device: torch.device,
+    masks: Tensor | Projection,
+    threshold: float | None,
 ) -> None:
     """Raises CmrbiasError unless maps of a shape go with the masks."""
     if len(shape) not in (3, 4):
         raise wrong(name, "3 or 4 dimensions (N, h, w) or (N, M, h, w)", tuple(shape))
     if not (0 < shape[-2] < 2**15 and 0 < shape[-1] < 2**15):
         raise wrong(name, "h and w of 1 to 32767", tuple(shape))
-    if not 0 < threshold < 1:
+    if threshold is not None and not 0 < threshold < 1:
         raise wrong("threshold", "a number inside (0, 1)", threshold)
     if isinstance(masks, Projection):
         grid = (shape[0], *shape[-2:])

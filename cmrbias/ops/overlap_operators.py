@@ -13,7 +13,7 @@ from cmrbias.ops.projection import unit
 from cmrbias.ops.upsample import weights, weights_of_all
 
 
-def _launch_overlap(maps: Tensor, masks: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
+def _launch_overlap(maps: Tensor, masks: Tensor, threshold: float | None) -> tuple[Tensor, Tensor, Tensor]:
     maps, masks = maps.contiguous(), masks.contiguous()
     sums, counts, of_mask = _empty(maps, masks, threshold)
     if sums.numel():
@@ -29,13 +29,13 @@ def _launch_projected(
     sums, of_mask = _empty_projected(maps)
     if sums.numel():
         given = {"rows": rows, "columns": columns, "cells": cells.data_ptr(), "areas": areas.data_ptr()}
-        arguments = _arguments(maps, None, 0.5, sums, None, of_mask, **given)
+        arguments = _arguments(maps, None, None, sums, None, of_mask, **given)
         launch("overlap", maps.device, arguments, scratch_bytes=arguments.scratch_bytes)
     return sums, of_mask
 
 
 def _launch_fused(
-    activations: Tensor, gradients: Tensor, masks: Tensor, threshold: float
+    activations: Tensor, gradients: Tensor, masks: Tensor, threshold: float | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     activations, gradients, masks = activations.contiguous(), gradients.contiguous(), masks.contiguous()
     maps = empty_maps(activations, gradients)
@@ -51,7 +51,7 @@ def _launch_fused(
 def _arguments(
     maps: Tensor,
     masks: Tensor | None,
-    threshold: float,
+    threshold: float | None,
     sums: Tensor,
     counts: Tensor | None,
     of_mask: Tensor,
@@ -66,19 +66,20 @@ def _arguments(
         targets=maps.shape[1] if maps.ndim == 4 else 1,
         height=maps.shape[-2],
         width=maps.shape[-1],
-        threshold=threshold,
+        threshold=threshold or 0.0,
         maps=maps.data_ptr(),
         masks=0 if masks is None else masks.data_ptr(),
         sums=sums.data_ptr(),
-        counts=0 if counts is None else counts.data_ptr(),
+        counts=0 if threshold is None or counts is None else counts.data_ptr(),
         of_mask=of_mask.data_ptr(),
         **given,
     )
 
 
-def _empty(maps: Tensor, masks: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
+def _empty(maps: Tensor, masks: Tensor, threshold: float | None) -> tuple[Tensor, Tensor, Tensor]:
     sums, of_mask = _empty_projected(maps)
-    return sums, torch.empty((*maps.shape[:-2], 3), dtype=torch.int64, device=maps.device), of_mask
+    counts = (*maps.shape[:-2], 0 if threshold is None else 3)
+    return sums, torch.empty(counts, dtype=torch.int64, device=maps.device), of_mask
 
 
 def _empty_projected(maps: Tensor, *_: object) -> tuple[Tensor, Tensor]:
@@ -88,7 +89,7 @@ def _empty_projected(maps: Tensor, *_: object) -> tuple[Tensor, Tensor]:
 
 
 def _empty_fused(
-    activations: Tensor, gradients: Tensor, masks: Tensor, threshold: float
+    activations: Tensor, gradients: Tensor, masks: Tensor, threshold: float | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     maps = empty_maps(activations, gradients)
     sums, counts, of_mask = _empty(maps, masks, threshold)
@@ -172,7 +173,7 @@ register(
 )
 register(
     "overlap",
-    "(Tensor maps, Tensor masks, float threshold) -> (Tensor sums, Tensor counts, Tensor of_mask)",
+    "(Tensor maps, Tensor masks, float? threshold) -> (Tensor sums, Tensor counts, Tensor of_mask)",
     _launch_overlap,
     _empty,
 )
@@ -188,7 +189,7 @@ torch.library.register_autograd(
 )
 register(
     "gradcam_overlap",
-    "(Tensor activations, Tensor gradients, Tensor masks, float threshold)"
+    "(Tensor activations, Tensor gradients, Tensor masks, float? threshold)"
     " -> (Tensor maps, Tensor sums, Tensor counts, Tensor of_mask)",
     _launch_fused,
     _empty_fused,

@@ -27,8 +27,8 @@ struct alignas(64) Weights {
 };
 
 // Numbers of a block in one register. Plain arrays are not kept there: 1.5 x slower.
-using Narrow = Vector<std::uint32_t, BLOCK>;
-using Wide = Vector<std::uint64_t, BLOCK / 2>;
+using Narrow = Pair<Vector<std::uint32_t, BLOCK / 2>>;
+using Wide = Pair<Vector<std::uint64_t, BLOCK / 4>>;
 
 // Of each resample: 2 * pairs of a positive and a lower negative + tied pairs, and how many there are of
 // both.
@@ -87,6 +87,7 @@ Ranking rank(const std::vector<Score>& scores) {
 std::vector<Ranking> rank_all(const BootstrapAuc& auc) {
   const std::int64_t count = auc.cases * auc.classes;
   std::vector<std::vector<Score>> scores(static_cast<std::size_t>(auc.classes) + 1);
+  for (auto& of : scores) of.reserve(static_cast<std::size_t>(&of == &scores.back() ? count : auc.cases));
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t at = auc.order[i], patient = auc.patient[at / auc.classes];
     const Score score{auc.scores[at], static_cast<std::uint32_t>(patient), auc.positive[at] != 0};
@@ -100,8 +101,10 @@ std::vector<Ranking> rank_all(const BootstrapAuc& auc) {
 
 // Writes the draws of one resample (its number in the upper half of `resample`) from a stratum of n patients.
 void draw(std::uint32_t* drawn, std::uint64_t key, std::uint64_t resample, std::uint32_t n) {
+  std::uint64_t state = key + GOLDEN * resample;
   for (std::uint32_t i = 0; i < n; ++i) {
-    const std::uint64_t u = mix(key + GOLDEN * (resample + i + 1)) >> 32;
+    state += GOLDEN;  // key + GOLDEN * (resample + i + 1)
+    const std::uint64_t u = mix(state) >> 32;
     drawn[i] = static_cast<std::uint32_t>((u * n) >> 32);
   }
 }
@@ -127,24 +130,39 @@ void weigh(const BootstrapAuc& auc, std::int64_t first, std::uint32_t* drawn, We
   }
 }
 
+Narrow load(const Weights& weights) { return load_pair<decltype(Narrow::low)>(weights.of); }
+
+// Every second number, as a register multiplies them: the first, third, ... or the second, fourth, ...
+Wide even_lanes(const Narrow& of) {
+  using Half = decltype(Wide::low);
+  return {reinterpret_cast<Half>(of.low) & 0xFFFFFFFF, reinterpret_cast<Half>(of.high) & 0xFFFFFFFF};
+}
+Wide odd_lanes(const Narrow& of) {
+  using Half = decltype(Wide::low);
+  return {reinterpret_cast<Half>(of.low) >> 32, reinterpret_cast<Half>(of.high) >> 32};
+}
+
 // Counts the pairs of one ranking.
 void count(Tally& tally, const Ranking& ranking, const Weights* weights) {
   const std::uint32_t* patients = ranking.patients.data();
-  Wide even{}, odd{};  // of pairs: a register multiplies every second 32-bit number
+  Wide even{}, odd{};  // of pairs
   Narrow negatives{}, positives{};
   std::uint32_t at = 0;
   for (const Stretch& stretch : ranking.stretches) {
     Narrow tied{}, above{};
-    for (; at < stretch.below; ++at) negatives += load_vector<Narrow>(weights[patients[at]].of);
-    for (; at < stretch.tied; ++at) tied += load_vector<Narrow>(weights[patients[at]].of);
-    for (; at < stretch.positives; ++at) above += load_vector<Narrow>(weights[patients[at]].of);
-    const Wide over = reinterpret_cast<Wide>(2 * negatives + tied), from = reinterpret_cast<Wide>(above);
-    even += (from & 0xFFFFFFFF) * (over & 0xFFFFFFFF);
-    odd += (from >> 32) * (over >> 32);
+    for (; at < stretch.below; ++at) negatives += load(weights[patients[at]]);
+    for (; at < stretch.tied; ++at) tied += load(weights[patients[at]]);
+    for (; at < stretch.positives; ++at) above += load(weights[patients[at]]);
+    const Narrow over = negatives + negatives + tied;
+    even += even_lanes(above) * even_lanes(over);
+    odd += odd_lanes(above) * odd_lanes(over);
     negatives += tied;
     positives += above;
   }
-  for (int i = 0; i < BLOCK; ++i) tally.pairs[i] = i % 2 ? odd[i / 2] : even[i / 2];
+  std::uint64_t evens[BLOCK / 2], odds[BLOCK / 2];
+  std::memcpy(evens, &even, sizeof even);
+  std::memcpy(odds, &odd, sizeof odd);
+  for (int i = 0; i < BLOCK; ++i) tally.pairs[i] = i % 2 ? odds[i / 2] : evens[i / 2];
   std::memcpy(tally.negatives, &negatives, sizeof negatives);
   std::memcpy(tally.positives, &positives, sizeof positives);
 }

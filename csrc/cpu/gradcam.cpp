@@ -6,37 +6,48 @@
 
 #include "../math.h"
 #include "instruction_sets.h"
+#include "share.h"
 #include "vectors.h"
 
 namespace cmrbias::cpu {
 namespace {
 
-constexpr int GROUP = 4;  // channels added at a time, so that the map's sums are loaded less often
+constexpr int GROUP = 4;  // channels at a time: their sums share instructions, and the map's are loaded less often
+
+// Which of a channel's last WIDE values the vectors before them do not hold: all ones in their lanes.
+using Rest = Pair<Vector<std::int64_t, WIDE / 2>>;
+
+Rest rest_of(int cells) {
+  std::int64_t lanes[WIDE] = {};
+  std::fill(lanes + WIDE - cells % WIDE, lanes + WIDE, std::int64_t{-1});
+  return load_pair<decltype(Rest::low)>(lanes);
+}
 
 // The sum of a channel in WIDE partial sums. The last vector starts before the channel's end; what it shares
 // with the one before is set to 0, so that a NaN counts once and as itself.
 template <class T>
-inline __attribute__((always_inline)) Doubles partial_sums(const T* values, int cells, const Vector<std::int64_t, WIDE>& rest) {
-  Doubles sums = {};
+Doubles partial_sums(const T* values, int cells, const Rest& rest) {
   if (cells < WIDE) {
+    double sums[WIDE] = {};
     for (int i = 0; i < cells; ++i) sums[i] = load(values[i]);
-    return sums;
+    return load_doubles(sums);
   }
+  Doubles sums = {};
   for (int i = 0; i + WIDE <= cells; i += WIDE) sums += load_doubles(values + i);
   if (cells % WIDE == 0) return sums;
-  return sums + (rest ? load_doubles(values + cells - WIDE) : Doubles{});
+  const Doubles last = load_doubles(values + cells - WIDE);
+  return sums + Doubles{rest.low ? last.low : Four{}, rest.high ? last.high : Four{}};
 }
 
 // Writes the mean of each channel's gradients.
 template <class T>
 void channel_means(double* means, const T* gradients, int channels, int cells) {
-  Vector<std::int64_t, WIDE> rest = {};
-  for (int lane = WIDE - cells % WIDE; lane < WIDE; ++lane) rest[lane] = -1;
-  for (int first = 0; first < channels; first += WIDE) {
-    Doubles sums[WIDE] = {};
-    const int group = channels - first < WIDE ? channels - first : WIDE;
+  const Rest rest = rest_of(cells);
+  for (int first = 0; first < channels; first += GROUP) {
+    Doubles sums[GROUP] = {};
+    const int group = std::min(GROUP, channels - first);
     for (int i = 0; i < group; ++i, gradients += cells) sums[i] = partial_sums(gradients, cells, rest);
-    const Doubles total = sum_each(sums) / static_cast<double>(cells);
+    const Four total = sum_each(sums[0], sums[1], sums[2], sums[3]) / static_cast<double>(cells);
     std::memcpy(means + first, &total, sizeof(double) * static_cast<std::size_t>(group));
   }
 }
@@ -104,7 +115,7 @@ void gradcam(const Gradcam& gradcam) {
 #pragma omp parallel if (gradcam.images > 1)
   {
     const std::unique_ptr<double[]> memory(new double[gradcam_scratch(gradcam)]);
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, share(gradcam.images))
     for (std::int64_t number = 0; number < gradcam.images; ++number) {
       gradcam_image(gradcam, number, memory.get());
     }

@@ -13,6 +13,7 @@
 #include "gradcam.h"
 #include "instruction_sets.h"
 #include "rows.h"
+#include "share.h"
 #include "vectors.h"
 
 namespace cmrbias::cpu {
@@ -28,9 +29,15 @@ struct Grid {
   int patches() const { return static_cast<int>(rows.strips.size() * columns.strips.size()); }
 };
 
-constexpr int FLOATS = 16;
+constexpr int FLOATS = 8;
 constexpr int BYTES = 32;
+constexpr int MOST_ROWS = 255;  // of a patch, to be counted in bytes
+using Floats = Vector<float, FLOATS>;
+using Ints = Vector<std::int32_t, FLOATS>;
 using Bytes = Vector<std::uint8_t, BYTES>;
+
+// So many bytes that whole vectors hold them.
+std::size_t padded(int columns) { return (static_cast<std::size_t>(columns) + BYTES - 1) / BYTES * BYTES; }
 
 // --- the mask -------------------------------------------------------------------------------------
 
@@ -67,22 +74,23 @@ struct Moments {
 
 // Sums over a patch's columns, WIDE partial sums at a time.
 Moments patch_moments(const double* counts, const double* rows, const double* parts, int columns) {
-  Doubles sums[WIDE] = {};
+  Doubles sums[4] = {};
+  const auto add = [&](const double* count, const double* row, const double* part) {
+    sums[0] += load_doubles(count);
+    sums[1] += load_doubles(row);
+    sums[2] += load_doubles(count) * load_doubles(part);
+    sums[3] += load_doubles(row) * load_doubles(part);
+  };
   int x = 0;
-  for (; x + WIDE <= columns; x += WIDE) {
-    const Doubles count = load_doubles(counts + x), row = load_doubles(rows + x), part = load_doubles(parts + x);
-    sums[0] += count;
-    sums[1] += row;
-    sums[2] += count * part;
-    sums[3] += row * part;
+  for (; x + WIDE <= columns; x += WIDE) add(counts + x, rows + x, parts + x);
+  if (x < columns) {
+    double last[3][WIDE] = {};
+    std::copy(counts + x, counts + columns, last[0]);
+    std::copy(rows + x, rows + columns, last[1]);
+    std::copy(parts + x, parts + columns, last[2]);
+    add(last[0], last[1], last[2]);
   }
-  for (int lane = 0; x + lane < columns; ++lane) {
-    sums[0][lane] += counts[x + lane];
-    sums[1][lane] += rows[x + lane];
-    sums[2][lane] += counts[x + lane] * parts[x + lane];
-    sums[3][lane] += rows[x + lane] * parts[x + lane];
-  }
-  const Doubles each = sum_each(sums);
+  const Four each = sum_each(sums[0], sums[1], sums[2], sums[3]);
   return {each[0], each[1], each[2], each[3]};
 }
 
@@ -91,7 +99,7 @@ class Projected {
  public:
   explicit Projected(const Grid& grid)
       : grid_(grid),
-        padded_((grid.columns.pixels + BYTES - 1) / BYTES * BYTES),
+        padded_(padded(grid.columns.pixels)),
         bytes_(2 * padded_),
         used_(grid.columns.strips.size()),
         columns_(2 * static_cast<std::size_t>(grid.columns.pixels)),
@@ -177,36 +185,77 @@ double ceiling(const Grid& grid, const double* cells) {
 
 // --- the map --------------------------------------------------------------------------------------
 
-// Pixels of a patch in float: at least `low` and at least `high`, in the heart where one is given. Between
-// the two lie rounding errors: equal counts are exact ones.
-struct Bounds {
-  int most, least;
+// The rows of a patch that lie inside the threshold, column by column: whole numbers, [from, to).
+struct Crossings {
+  std::vector<float> from, to;
+  explicit Crossings(int columns) : from(padded(columns)), to(from.size()) {}
 };
-// `top` and `slope` are padded to whole vectors with pixels that never count.
-template <bool MASKED>
-Bounds bound_hot(const float* top, const float* slope, const float* fractions, int rows,
-                             int columns, float low, float high, const std::uint8_t* mask, int stride) {
-  Vector<std::int32_t, FLOATS> most = {}, least = {};
-  for (int x = 0; x < columns; x += FLOATS) {
-    const auto from = load_vector<Vector<float, FLOATS>>(top + x), by = load_vector<Vector<float, FLOATS>>(slope + x);
-    const std::size_t width = static_cast<std::size_t>(std::min(FLOATS, columns - x));
-    for (int y = 0; y < rows; ++y) {
-      const auto v = from + by * fractions[y];
-      Vector<std::int32_t, FLOATS> heart = {};
-      if constexpr (MASKED) {
-        const auto bytes = load_part<Vector<std::uint8_t, FLOATS>>(mask + static_cast<std::int64_t>(y) * stride + x, width);
-        heart = __builtin_convertvector(bytes != 0, Vector<std::int32_t, FLOATS>);
-      }
-      most += MASKED ? (v >= low) & heart : (v >= low);
-      least += MASKED ? (v >= high) & heart : (v >= high);
-    }
+
+// How far down the rows of a strip lie, in float: the last one `last` of the way, each other one `step` less, but
+// none before 0.
+struct Descent {
+  float rows, last, step;
+  Floats at(Floats row) const {
+    const Floats fraction = last - step * (rows - 1 - row);
+    return fraction > 0 ? fraction : Floats{};
   }
-  Bounds bounds{0, 0};  // so far -1 a pixel
-  for (int lane = 0; lane < FLOATS; ++lane) bounds.most -= most[lane], bounds.least -= least[lane];
-  return bounds;
+};
+
+// Finds where columns of a patch cross the threshold, each given its value at the upper edge and how much greater
+// the lower edge is. Values are monotone down a column, in double too, so four of them prove where it crosses: at
+// its ends, and on both sides. Returns how many pixels are inside, or -1 if one of those is closer to the threshold
+// than float's error.
+int find_crossings(Crossings* found, const float* top, const float* slope, int columns, const Descent& down, float bar,
+                   float error) {
+  const Floats none = {}, rows = none + down.rows, end = rows - 1, start = down.at(none);
+  const float per_row = 1 / down.step;
+  Floats inside = {};
+  Ints doubt = {};
+  for (int x = 0; x < columns; x += FLOATS) {
+    const auto above = load_vector<Floats>(top + x) - bar, by = load_vector<Floats>(slope + x);
+    Floats guess = end - (down.last + above / by) * per_row;  // NaN or infinite where the column is flat
+    guess = guess > 0 ? guess : none;
+    guess = guess < rows ? guess : rows;
+    Floats cross = __builtin_convertvector(__builtin_convertvector(guess, Ints), Floats);
+    cross += cross < guess ? none + 1 : none;  // the first row behind the crossing
+    const Floats first = above + by * start, last = above + by * down.last;
+    const Floats before = above + by * down.at(cross > 0 ? cross - 1 : none);
+    const Floats behind = above + by * down.at(cross < rows ? cross : end);
+    for (const Floats& v : {first, before, behind, last}) doubt |= (v < error) & (v > -error);
+    doubt |= ((first > 0) ^ (before > 0)) | ((behind > 0) ^ (last > 0));
+    const Floats from = before > 0 ? none : cross, to = behind > 0 ? rows : cross;
+    inside += to - from;
+    std::memcpy(found->from.data() + x, &from, sizeof from);
+    std::memcpy(found->to.data() + x, &to, sizeof to);
+  }
+  int doubts = 0;
+  float count = 0;
+  for (int lane = 0; lane < FLOATS; ++lane) doubts |= doubt[lane], count += inside[lane];
+  return doubts ? -1 : static_cast<int>(count);
 }
 
-// The same in double, as math.h says.
+// Counts heart pixels between the crossings of at most 255 rows.
+int count_hearts(const Crossings& found, int columns, int rows, const std::uint8_t* mask, int stride) {
+  int count = 0;
+  for (int x = 0; x < columns; x += BYTES) {
+    std::uint8_t from[BYTES], size[BYTES];
+    for (int lane = 0; lane < BYTES; ++lane) {
+      from[lane] = static_cast<std::uint8_t>(static_cast<int>(found.from[x + lane]));
+      size[lane] = static_cast<std::uint8_t>(static_cast<int>(found.to[x + lane] - found.from[x + lane]));
+    }
+    const std::size_t width = static_cast<std::size_t>(std::min(BYTES, columns - x));
+    const auto first = load_vector<Bytes>(from), inside = load_vector<Bytes>(size);
+    Bytes hearts = {};
+    for (int y = 0; y < rows; ++y) {
+      const Bytes heart = load_part<Bytes>(mask + static_cast<std::int64_t>(y) * stride + x, width) != 0;
+      hearts -= heart & (Bytes{} + static_cast<std::uint8_t>(y) - first < inside);
+    }
+    for (int lane = 0; lane < BYTES; ++lane) count += hearts[lane];
+  }
+  return count;
+}
+
+// The same pixel by pixel in double, as math.h says.
 template <bool MASKED>
 int count_hot(const double* top, const double* bottom, const double* fractions, int rows, int columns,
               double low, double bar, const std::uint8_t* mask, int stride) {
@@ -234,7 +283,8 @@ class Upsampled {
         least_(grid.patches()),
         most_(grid.patches()),
         rows_(2 * static_cast<std::size_t>(grid.columns.pixels)),
-        slopes_(rows_.size() + 2 * FLOATS) {}
+        slopes_(rows_.size() + 2 * FLOATS),
+        crossings_(grid.columns.pixels + FLOATS) {}
 
   // Takes a map; returns false if it is negative somewhere or not finite.
   template <class T>
@@ -291,12 +341,14 @@ class Upsampled {
         hot = size, both = hearts;
       } else if (most >= bar - slack_) {
         edges_of(rows, columns);
-        slopes_of(columns.size());
-        hot = hot_pixels<false>(rows, columns, bar, mask);
+        hot = cross(rows, columns.size(), bar);
+        const bool crossed = hot >= 0;
+        if (!crossed) hot = hot_pixels<false>(rows, columns, bar, mask);
         both = hot == 0 || hearts == 0 ? 0
                : hearts == size        ? hot
                : hot == size           ? hearts
-                                       : hot_pixels<true>(rows, columns, bar, mask);
+               : crossed ? count_hearts(crossings_, columns.size(), rows.size(), mask + first_of(rows, columns), grid_.columns.pixels)
+                         : hot_pixels<true>(rows, columns, bar, mask);
       }
       counts[HOT_AREA] += hot;
       counts[HOT_INSIDE] += both;
@@ -343,6 +395,7 @@ class Upsampled {
  private:
   double cell(int j, int q) const { return cells_[static_cast<std::size_t>(j) * grid_.columns.cells + q]; }
   std::int64_t at(int y, int x) const { return static_cast<std::int64_t>(y) * grid_.columns.pixels + x; }
+  std::int64_t first_of(const Strip& rows, const Strip& columns) const { return at(rows.first, columns.first); }
 
   // Calls work(patch, rows, columns) until it returns false; returns whether it never did.
   template <class Work>
@@ -412,31 +465,28 @@ class Upsampled {
     });
   }
 
-  // The edges in float, above the map's minimum: upper edge, and lower minus upper one.
-  void slopes_of(int columns) {
-    float *top = slopes_.data(), *slope = top + slopes_.size() / 2;
+  // Finds where the patch whose edges are in rows_ crosses the threshold; returns as find_crossings.
+  int cross(const Strip& rows, int columns, double bar) {
+    if (rows.size() > MOST_ROWS || !fits_float(variation_)) return -1;
+    float *top = slopes_.data(), *slope = top + slopes_.size() / 2;  // above the minimum: upper edge, and lower minus it
     for (int x = 0; x < columns; ++x) {
       top[x] = static_cast<float>(rows_[x] - low_);
       slope[x] = static_cast<float>(rows_[columns + x] - rows_[x]);
     }
-    std::fill_n(top + columns, FLOATS, -std::numeric_limits<float>::infinity());
+    std::fill_n(top + columns, FLOATS, -std::numeric_limits<float>::infinity());  // never inside
     std::fill_n(slope + columns, FLOATS, 0.0f);
+    const Axis& axis = grid_.rows;
+    const Descent down{static_cast<float>(rows.size()), axis.floats[rows.last - 1],
+                       static_cast<float>(static_cast<double>(axis.cells) / axis.pixels)};
+    return find_crossings(&crossings_, top, slope, columns, down, static_cast<float>(bar),
+                          static_cast<float>(float_error(variation_, slack_)));
   }
 
-  // Counts a patch's pixels inside the threshold: in float, and where that leaves a doubt, all in double.
+  // Counts a patch's pixels inside the threshold one by one.
   template <bool MASKED>
   int hot_pixels(const Strip& rows, const Strip& columns, double bar, const std::uint8_t* mask) const {
-    const double error = float_error(variation_, slack_);
-    const int width = columns.size();
-    const std::uint8_t* heart = mask + at(rows.first, columns.first);
-    if (fits_float(variation_)) {
-      const Bounds bounds = bound_hot<MASKED>(
-          slopes_.data(), slopes_.data() + slopes_.size() / 2, grid_.rows.floats.data() + rows.first, rows.size(),
-          width, static_cast<float>(bar - error), static_cast<float>(bar + error), heart, grid_.columns.pixels);
-      if (bounds.most == bounds.least) return bounds.most;
-    }
-    return count_hot<MASKED>(rows_.data(), rows_.data() + width, grid_.rows.fractions.data() + rows.first,
-                             rows.size(), width, low_, bar, heart, grid_.columns.pixels);
+    return count_hot<MASKED>(rows_.data(), rows_.data() + columns.size(), grid_.rows.fractions.data() + rows.first,
+                             rows.size(), columns.size(), low_, bar, mask + first_of(rows, columns), grid_.columns.pixels);
   }
 
   // Upper and lower edge of a patch, column by column, into rows_.
@@ -455,6 +505,7 @@ class Upsampled {
   const Grid& grid_;
   std::vector<double> cells_, edges_, least_, most_, rows_;
   std::vector<float> slopes_;
+  Crossings crossings_;
   double greatest_ = 0, variation_ = 0, slack_ = 0, low_ = 0, high_ = 0;
 };
 
@@ -483,15 +534,15 @@ void score(const Overlap& overlap, std::int64_t number, Projected* heart_memory,
   for (int target = 0; target < overlap.targets; ++target) {
     const std::int64_t at = number * overlap.targets + target;
     double* sums = overlap.sums + at * SUMS;
-    std::int64_t* counts = mask ? overlap.counts + at * COUNTS : nullptr;
-    std::fill_n(counts, mask ? COUNTS : 0, 0);
+    std::int64_t* counts = overlap.counts ? overlap.counts + at * COUNTS : nullptr;
+    std::fill_n(counts, counts ? COUNTS : 0, 0);
     std::fill_n(sums, static_cast<int>(SUMS), NOT_A_NUMBER);
     if (!map.take(static_cast<const T*>(overlap.maps) + at * size)) continue;
     sums[MINIMUM] = map.low();
     sums[MAXIMUM] = map.high();
     sums[SALIENCY] = map.constant() ? 0 : map.total();
     sums[INSIDE] = map.constant() ? 0 : area == pixels ? sums[SALIENCY] : std::min(map.total(cells), sums[SALIENCY]);
-    if (!mask || map.constant()) continue;
+    if (!counts || map.constant()) continue;
     map.count(overlap.threshold, heart, mask, counts);
     counts[PEAK_INSIDE] = area > 0 && map.peak_inside(heart, mask);
   }
@@ -526,7 +577,7 @@ void project_masks(const Projection& projection) {
 #pragma omp parallel if (projection.images > 1)
   {
     Projected heart(grid);
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, share(projection.images))
     for (std::int64_t number = 0; number < projection.images; ++number) {
       best<project_image>(projection, number, &heart);
     }
@@ -539,7 +590,7 @@ void overlap(const Overlap& overlap) {
   {
     Projected heart(grid);
     Upsampled map(grid);
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, share(overlap.images))
     for (std::int64_t number = 0; number < overlap.images; ++number) score_image(overlap, number, &heart, &map);
   }
 }
@@ -551,7 +602,7 @@ void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap) {
     const std::unique_ptr<double[]> memory(new double[gradcam_scratch(gradcam)]);
     Projected heart(grid);
     Upsampled map(grid);
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, share(overlap.images))
     for (std::int64_t number = 0; number < overlap.images; ++number) {
       gradcam_image(gradcam, number, memory.get());
       score_image(overlap, number, &heart, &map);
@@ -564,7 +615,7 @@ void extreme_pixels(const Extremes& extremes) {
 #pragma omp parallel if (extremes.images > 1)
   {
     Upsampled map(grid);
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, share(extremes.images))
     for (std::int64_t number = 0; number < extremes.images; ++number) {
       switch (extremes.type) {
         case Type::float32: best<find_extremes<float>>(extremes, number, &map); break;

@@ -130,7 +130,7 @@ __device__ void score(const Overlap& overlap, Upsampled<T>& map, const Heart& he
   if (varies) {
     total = totals(map, heart.cells);
     total.inside = heart.area == pixels ? total.saliency : Least()(total.inside, total.saliency);
-    if (heart.pixels) {
+    if (counts) {
       hot = count_hot(map, heart, overlap.threshold, tile);
       peak = heart.area > 0 && peak_inside(map, heart, tile);
     }

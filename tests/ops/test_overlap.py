@@ -112,7 +112,7 @@ def test_equals_the_reference_and_decides_exactly_alike(problem, threshold):
     assert found.pixels == masks[0].numel()
 
 
-@pytest.mark.parametrize(("h", "size"), [(7, 224), (7, 225), (3, 96), (14, 512), (8, 5), (1, 33)])
+@pytest.mark.parametrize(("h", "size"), [(7, 224), (7, 225), (3, 96), (14, 512), (8, 5), (1, 33), (2, 600)])
 @pytest.mark.parametrize("kind", ["relu", "few", "plateaus", "near-constant"])
 def test_decisions_at_sizes_that_are_used(kind, h, size):
     maps = make_maps(kind, (3, 2, h, h), torch.float32, seed=size)
@@ -370,18 +370,24 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert grown < 4096  # KiB; one upsampled map alone would take 16 MiB, all of them 1.3 GiB
 
 
-# --- projected masks ------------------------------------------------------------------------------
+# --- sums alone -----------------------------------------------------------------------------------
 
 
 @given(problems())
-def test_projected_masks_give_the_same_sums(problem):
+def test_without_counts_the_sums_are_the_same(problem):
     maps, masks = problem
     found = ops.overlap(maps, masks)
-    projected = ops.overlap(maps, ops.project_masks(masks, tuple(maps.shape[-2:])))
-    for name in ("saliency", "inside", "minimum", "maximum", "area", "ceiling"):
-        assert torch.equal(getattr(found, name).nan_to_num(-1), getattr(projected, name).nan_to_num(-1)), name
-    assert (projected.hot_area, projected.hot_inside, projected.peak_inside) == (None, None, None)
-    assert projected.pixels == found.pixels
+    sums = found._replace(hot_area=None, hot_inside=None, peak_inside=None)
+    assert same_bits(sums, ops.overlap(maps, ops.project_masks(masks, tuple(maps.shape[-2:]))))
+    assert same_bits(sums, ops.overlap(maps, masks, threshold=None))
+    reference = ops.overlap_reference(maps, masks)._replace(hot_area=None, hot_inside=None, peak_inside=None)
+    assert same_bits(reference, ops.overlap_reference(maps, masks, threshold=None))
+
+
+def test_fused_without_counts():
+    a, masks = make_maps("random", (3, 5, 7, 7), torch.float32), make_masks("disc", (3, 56, 56), seed=1)
+    maps, found = ops.gradcam_overlap(a, a, masks, threshold=None)
+    assert same_bits(found, ops.overlap(maps, masks, threshold=None))
 
 
 # --- gradients ------------------------------------------------------------------------------------
@@ -391,15 +397,17 @@ def scores_of(found):
     return aks(found), dsc(found), found.saliency, found.inside, found.minimum, found.maximum
 
 
-@pytest.mark.parametrize("projected", [False, True])
+@pytest.mark.parametrize("way", ["counts", "sums", "projected"])
 @pytest.mark.parametrize("shape", [(3, 3, 4), (2, 2, 3, 4), (2, 1, 5)])
 @pytest.mark.parametrize("size", [(13, 11), (12, 20), (2, 3)])
-def test_gradcheck(shape, size, projected):
+def test_gradcheck(shape, size, way):
     maps = make_maps("random", shape, seed=sum(size)).requires_grad_()  # unique extremes
     masks = make_masks("noise", (shape[0], *size))
-    given_masks = ops.project_masks(masks, shape[-2:]) if projected else masks
-    assert torch.autograd.gradcheck(lambda m: scores_of(ops.overlap(m, given_masks)), maps)
-    assert torch.autograd.gradgradcheck(lambda m: scores_of(ops.overlap(m, given_masks)), maps)
+    if way == "projected":
+        masks = ops.project_masks(masks, shape[-2:])
+    threshold = None if way == "sums" else 0.5
+    assert torch.autograd.gradcheck(lambda m: scores_of(ops.overlap(m, masks, threshold)), maps)
+    assert torch.autograd.gradgradcheck(lambda m: scores_of(ops.overlap(m, masks, threshold)), maps)
 
 
 @given(problems(kinds=["random", "relu", "few", "plateaus"]))
@@ -444,6 +452,7 @@ def test_opcheck(dtype, targets):
     maps, masks = typical(n=2, h=3, size=10, dtype=dtype, targets=targets)
     maps.requires_grad_()
     torch.library.opcheck(torch.ops.cmrbias.overlap.default, (maps, masks, 0.5))
+    torch.library.opcheck(torch.ops.cmrbias.overlap.default, (maps, masks, None))
     cells, areas, *_ = ops.project_masks(masks, (3, 3))
     torch.library.opcheck(torch.ops.cmrbias.overlap_projected.default, (maps, cells, areas, 10, 10))
     torch.library.opcheck(torch.ops.cmrbias.extreme_pixels.default, (maps.detach(), 10, 10))
