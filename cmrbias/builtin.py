@@ -83,9 +83,10 @@ def register_scores(register: Register) -> None:
 @hookimpl
 def register_backbones(register: Register) -> None:
     from cmrbias.backbones.densenet import densenet121
-    from cmrbias.backbones.resnet import resnet18, resnet50
+    from cmrbias.backbones.resnet import resnet10, resnet18, resnet50
 
     register("densenet121", densenet121)
+    register("resnet10", resnet10)
     register("resnet18", resnet18)
     register("resnet50", resnet50)
 

@@ -126,7 +126,9 @@ def test_projected_masks_serve_aks_and_dsc_and_no_thresholded_score():
     found = scores.score_maps(maps, projection, some, "a test")
     assert all(torch.equal(found[name], all_scores(maps, masks)[name]) for name in names)
     for name in ("dice", "iou", "pointing"):
-        with pytest.raises(CmrbiasError, match=rf"score '{name}': needs counts: expected an overlap of masks"):
+        with pytest.raises(
+            CmrbiasError, match=rf"score '{name}': needs counts: expected an overlap of masks"
+        ):
             scores.score_maps(maps, projection, {name: SCORES[name]}, "a test")
 
 

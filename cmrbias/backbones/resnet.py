@@ -1,4 +1,4 @@
-"""ResNet18 and ResNet50 (He et al. 2016), layer by layer torchvision's, for 1-channel images.
+"""ResNet18 and ResNet50 (He et al. 2016), layer by layer torchvision's, for 1-channel images; a small one.
 
 Shapes in comments are those of 224 x 224 images. As in torchvision, ResNet50 strides in its 3 x 3
 convolutions ("v1.5").
@@ -64,24 +64,31 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(Backbone):
-    """See ``resnet18`` and ``resnet50``; ``blocks`` are the numbers of blocks of layer1 to layer4."""
+    """See ``resnet18``, ``resnet50`` and ``resnet10``.
+
+    ``blocks`` are the numbers of blocks of layer1 to layer4, ``width`` the channels of the stem and layer1.
+    """
 
     def __init__(
-        self, name: str, block: type[BasicBlock | Bottleneck], blocks: tuple[int, ...], stride: int
+        self,
+        name: str,
+        block: type[BasicBlock | Bottleneck],
+        blocks: tuple[int, ...],
+        stride: int,
+        width: int = 64,
     ) -> None:
         super().__init__()
         self.name, self.stride = name, checked_stride(name, stride)
-        self.dim = 512 * block.expansion
-        self.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)  # (N, 64, 56, 56)
-        fine = stride == 16
-        self.layer1 = _layer(block, 64, 64, blocks[0])
-        self.layer2 = _layer(block, 64 * block.expansion, 128, blocks[1], stride=2)
-        self.layer3 = _layer(block, 128 * block.expansion, 256, blocks[2], stride=2)
-        self.layer4 = _layer(
-            block, 256 * block.expansion, 512, blocks[3], stride=1 if fine else 2, dilation=2 if fine else 1
-        )
+        self.dim = 8 * width * block.expansion
+        self.conv1 = nn.Conv2d(1, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)  # (N, width, 56, 56)
+        last = {"stride": 1, "dilation": 2} if stride == 16 else {"stride": 2}
+        outputs = width * block.expansion
+        self.layer1 = _layer(block, width, width, blocks[0])
+        self.layer2 = _layer(block, outputs, 2 * width, blocks[1], stride=2)
+        self.layer3 = _layer(block, 2 * outputs, 4 * width, blocks[2], stride=2)
+        self.layer4 = _layer(block, 4 * outputs, 8 * width, blocks[3], **last)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -89,7 +96,7 @@ class ResNet(Backbone):
     def feature_map(self, images: Tensor) -> Tensor:
         """Returns layer4's maps (N, dim, H / stride, W / stride), past their ReLU, of (N, 1, H, W)."""
         x = self.maxpool(F.relu(self.bn1(self.conv1(images)), inplace=True))
-        x = self.layer2(self.layer1(x))  # (N, 128 or 512, 28, 28)
+        x = self.layer2(self.layer1(x))  # (N, dim / 4, 28, 28)
         maps: Tensor = self.layer4(self.layer3(x))
         return maps
 
@@ -113,6 +120,15 @@ def resnet50(stride: int = 32) -> Backbone:
     Stride 16 is torchvision's ``replace_stride_with_dilation=[False, False, True]``.
     """
     return ResNet("resnet50", Bottleneck, (3, 4, 6, 3), stride)
+
+
+def resnet10(stride: int = 32) -> Backbone:
+    """Returns a ResNet with one basic block a layer and a quarter of ResNet18's width: 0.3 million weights.
+
+    For experiments that must train many networks on a processor; otherwise as ``resnet18``. Its keys are
+    torchvision's, its shapes are nobody's: there are no weights to start it from.
+    """
+    return ResNet("resnet10", BasicBlock, (1, 1, 1, 1), stride, width=16)
 
 
 def _layer(

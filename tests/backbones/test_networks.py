@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -9,10 +10,10 @@ import torch
 import torch.nn.functional as F
 
 from cmrbias.backbones.densenet import densenet121
-from cmrbias.backbones.resnet import resnet18, resnet50
+from cmrbias.backbones.resnet import resnet10, resnet18, resnet50
 from cmrbias.errors import CmrbiasError
 
-NETWORKS = {"densenet121": densenet121, "resnet18": resnet18, "resnet50": resnet50}
+NETWORKS = {"densenet121": densenet121, "resnet10": resnet10, "resnet18": resnet18, "resnet50": resnet50}
 # torchvision's published parameter counts (3-channel stem, 1,000 classes), width, tensors in its state dict
 TORCHVISION = {
     "densenet121": (7_978_856, 1024, 727),
@@ -34,7 +35,7 @@ def trained(name: str, stride: int = 32) -> torch.nn.Module:
     return network.eval()
 
 
-@each
+@pytest.mark.parametrize("name", TORCHVISION)
 def test_has_torchvisions_parameters_but_for_stem_and_head(name: str) -> None:
     parameters, dim, tensors = TORCHVISION[name]
     network = NETWORKS[name]()
@@ -42,6 +43,16 @@ def test_has_torchvisions_parameters_but_for_stem_and_head(name: str) -> None:
     assert sum(p.numel() for p in network.parameters()) == parameters - stem - head
     assert len(network.state_dict()) == tensors - 2  # weight and bias of the head
     assert (network.name, network.dim, network.stride) == (name, dim, 32)
+
+
+def test_the_small_one_is_small() -> None:
+    network = resnet10()
+    widths, weights = (16, 16, 32, 64, 128), 16 * 49 + 32  # the stem
+    for inputs, outputs in itertools.pairwise(widths):
+        weights += 9 * (inputs + outputs) * outputs + 4 * outputs
+        weights += (inputs + 2) * outputs if inputs != outputs else 0  # the shortcut
+    assert sum(p.numel() for p in network.parameters()) == weights == 307_888
+    assert (network.name, network.dim, network.stride) == ("resnet10", 128, 32)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +130,12 @@ def test_computes_what_the_papers_describe(name: str) -> None:
         if name == "densenet121":
             expected = densenet121_by_the_paper(images, weights)
         else:
-            shape = {"resnet18": ((2, 2, 2, 2), 2), "resnet50": ((3, 4, 6, 3), 3)}[name]
+            shapes = {
+                "resnet10": ((1, 1, 1, 1), 2),
+                "resnet18": ((2, 2, 2, 2), 2),
+                "resnet50": ((3, 4, 6, 3), 3),
+            }
+            shape = shapes[name]
             expected = resnet_by_the_paper(images, weights, *shape)
         torch.testing.assert_close(network.feature_map(images), expected)
         torch.testing.assert_close(network(images), expected.mean((2, 3)))
