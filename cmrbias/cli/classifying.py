@@ -49,7 +49,8 @@ def classifier_flags(out: str) -> Callable[[T], T]:
             "input_options",
             multiple=True,
             metavar="KEY=VALUE",
-            help="Option of the input mode: fill=donor|mean|inpaint of swap; repeatable.",
+            help="Option of the input mode: of swap, fill=donor|mean|inpaint and align=none|centroid; "
+            "repeatable.",
         ),
         click.option("--label", help="Target column [default: the cohort's first of kind class]."),
         click.option(

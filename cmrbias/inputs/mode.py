@@ -12,7 +12,7 @@ from cmrbias.errors import unknown
 from cmrbias.inputs.box import background_box
 from cmrbias.inputs.masking import background, background_fill, heart, silhouette
 from cmrbias.inputs.swap import Donors, swap
-from cmrbias.ops import Fill
+from cmrbias.ops import Align, Fill
 from cmrbias.options import NoOptions, build, option
 
 _ALONE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -32,6 +32,7 @@ class SwapOptions:
     """Options of the input modes that swap backgrounds."""
 
     fill: Fill = option("inpaint", "what takes the place of the donor's heart")
+    align: Align = option("none", "centroid: move the donor so that the hearts' centroids coincide")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +42,13 @@ class InputMode:
     Attributes:
         name: one of ``TRAINING`` or ``TESTING``.
         fill: what takes the place of a donor's heart (``ops.background_swap``).
+        align: whether the donor is moved so that the hearts coincide (likewise).
         box: side of the square of ``background-box`` in pixels, None until it is measured.
     """
 
     name: str = "full"
     fill: Fill = "inpaint"
+    align: Align = "none"
     box: int | None = None
 
     @classmethod
@@ -61,7 +64,7 @@ class InputMode:
             raise unknown("input mode", name, modes)
         owner = f"input mode {name!r}"
         if name in _DRAWN:
-            return cls(name, fill=build(SwapOptions, options, owner).fill)
+            return cls(name, **dataclasses.asdict(build(SwapOptions, options, owner)))
         build(NoOptions, options, owner)
         return cls(name, box=box if name == "background-box" else None)
 
@@ -97,5 +100,5 @@ class InputMode:
             return swap(images, masks, Donors(images, masks), self.fill)
         if self.draws_donors:
             assert donors is not None
-            return swap(images, masks, donors, self.fill)
+            return swap(images, masks, donors, self.fill, self.align)
         return _ALONE[self.name](images, masks)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cmrbias.ops import Fill, background_residual, background_swap
+from cmrbias.ops import Align, Fill, background_residual, background_swap
 
 
 class Donors(NamedTuple):
@@ -17,19 +17,19 @@ class Donors(NamedTuple):
     masks: Tensor
 
 
-def swap(images: Tensor, masks: Tensor, donors: Donors, fill: Fill) -> Tensor:
+def swap(images: Tensor, masks: Tensor, donors: Donors, fill: Fill, align: Align = "none") -> Tensor:
     """Returns hearts (N, F, H, W) before their donors' backgrounds, the same phase for the same phase.
 
-    See ``ops.background_swap`` for ``fill``; a case that is its own donor stays as it is.
+    See ``ops.background_swap`` for ``fill`` and ``align``; a case that is its own donor stays as it is.
     """
     count = len(images)
     both = torch.cat([images, donors.images]), torch.cat([masks, donors.masks])
     rows = torch.arange(2 * count, device=images.device)
-    return background_swap(*both, rows.roll(-count), fill)[:count]
+    return background_swap(*both, rows.roll(-count), fill, align)[:count]
 
 
-def residual(masks: Tensor, donors: Donors) -> Tensor:
-    """Returns the share of each frame's pixels where the donor's heart lies outside the own: (N, F)."""
+def residual(masks: Tensor, donors: Donors, align: Align = "none") -> Tensor:
+    """Returns the share of each frame's pixels where the moved donor's heart lies outside the own: (N, F)."""
     count = len(masks)
     rows = torch.arange(2 * count, device=masks.device)
-    return background_residual(torch.cat([masks, donors.masks]), rows.roll(-count))[:count]
+    return background_residual(torch.cat([masks, donors.masks]), rows.roll(-count), align)[:count]

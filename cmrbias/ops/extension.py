@@ -49,7 +49,7 @@ def has_kernel(device: torch.device) -> bool:
 @functools.cache
 def _warn_slow(reason: str) -> None:
     warnings.warn(
-        f"the extension cmrbias._C {reason}; plain torch does its work, several times slower: "
+        f"the extension cmrbias._C {reason}; plain torch and numpy do its work, many times slower: "
         "reinstall cmrbias from its sources to build it",
         RuntimeWarning,
         stacklevel=4,

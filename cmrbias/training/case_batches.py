@@ -88,7 +88,7 @@ class CaseBatches:
         swapped = drawn != torch.arange(len(drawn))
         same = self.labels[rows] == self.labels[rows][drawn]
         return donors, {
-            "swap_residual": residual(masks, donors).mean(1)[swapped].mean(),
+            "swap_residual": residual(masks, donors, self.mode.align).mean(1)[swapped].mean(),
             "swap_same_label": same[swapped].double().mean(),
             "swap_unchanged": (~swapped).double().mean(),
         }

@@ -46,6 +46,16 @@ def test_swap_with_its_own_background_is_the_image():
     assert torch.equal(InputMode("swap-self").show(IMAGES, MASKS), IMAGES)
 
 
+def test_an_aligned_donor_is_moved_onto_the_heart():
+    """The donor's heart lies one column to the right: its background moves left, with 0 behind its border."""
+    shown = InputMode.named("swap", {"fill": "donor", "align": "centroid"}, TRAINING).show(
+        IMAGES, MASKS, DONORS
+    )
+    moved = torch.cat([DONORS.images[..., 1:], torch.zeros(1, 1, 4, 1)], -1)
+    assert torch.equal(shown, torch.where(MASKS, IMAGES, moved))
+    assert residual(MASKS, DONORS, "centroid").tolist() == [[0]]
+
+
 def test_the_residual_is_where_a_donor_s_heart_lies_outside_the_own_one():
     assert residual(MASKS, DONORS).tolist() == [[1 / 16]]
     assert residual(MASKS, Donors(IMAGES, MASKS)).tolist() == [[0]]
