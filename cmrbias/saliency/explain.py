@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from cmrbias.errors import CmrbiasError
-from cmrbias.options import build, options_of
 from cmrbias.plugins import Plugins, plugin_manager
 from cmrbias.saliency.aggregates import Group, aggregates
 from cmrbias.saliency.baselines import untrained
-from cmrbias.saliency.scoring import Method, score_batches
+from cmrbias.saliency.method import Method, make_methods
+from cmrbias.saliency.notes import coarse_note, subject_notes
+from cmrbias.saliency.scoring import score_batches
 from cmrbias.saliency.subject import Subject, open_subject
 from cmrbias.saliency.table import Rows, records
 from cmrbias.training.precision import pick_device
 
 TARGETS = ("predicted", "true", "all")
-FEWEST = 7  # cells a side from which a map says where
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def explain(
             f"{subject.cases.cohort.path}: no case's {subject.classifier.target!r} is one of the classes "
             f"{', '.join(subject.classifier.classes)}, which --target true explains: use --target predicted"
         )
-    made = tuple(_method(name, layer, (method_options or {}).get(name, {}), plugins) for name in methods)
+    made = make_methods(methods, layer, method_options, plugins)
     notes = [f"{m.name}: {note}" for m in made for note in m.saliency.notes(subject.classifier)]
     scores = {entry.name: entry.thing for entry in plugins.registry("scores")}
     parts, done = [], -1
@@ -114,39 +113,8 @@ def explain(
     rows = Rows.joined(parts)
     names = [method.name for method in made]
     groups = aggregates(rows, subject, names, target == "all", resamples, seed)
-    notes += _notes(subject, rows, names)
-    return Explanation(subject, made, target, threshold, rows, groups, notes)
-
-
-def _method(name: str, layer: str | None, given: Mapping[str, Any], plugins: Plugins) -> Method:
-    entry = plugins.registry("saliency").entry(name)
-    cls = options_of(entry.thing)
-    takes = "layer" in {field.name for field in dataclasses.fields(cls)}
-    if layer is not None and not takes:
-        raise CmrbiasError(f"--layer: saliency method {name!r} looks at no layer: leave it out")
-    options = {**given, "layer": layer} if layer is not None else given
-    owner = f"saliency method {name!r}"
-    return Method(name, f"{owner} ({entry.distribution})", entry.thing(build(cls, options, owner)))
-
-
-def _notes(subject: Subject, rows: Rows, methods: Sequence[str]) -> list[str]:
-    said = []
-    for number, name in enumerate(methods):
+    for number, name in enumerate(names):
         mine = rows.method == number
-        height, width = int(rows.height[mine][0]), int(rows.width[mine][0])
-        if min(height, width) < FEWEST:
-            said.append(
-                f"warning: {name}: maps have {height} x {width} cells, too few to say where in the heart; "
-                f"expected {FEWEST} x {FEWEST} or more: train on larger images or at --stride 16"
-            )
-    if subject.left_out:
-        each = ", ".join(f"{name} {count}" for name, count in subject.left_out.items())
-        said.append(f"left out: frames without a complete heart mask ({each})")
-    unknown = int((subject.labels[subject.rows] < 0).sum())
-    if unknown:
-        said.append(
-            f"{unknown} cases have a label that is none of the run's classes: no map of their true class"
-        )
-    if str(subject.seen):
-        said.append(f"warning: {subject.seen}")
-    return said
+        notes += coarse_note(name, int(rows.height[mine][0]), int(rows.width[mine][0]))
+    notes += subject_notes(subject)
+    return Explanation(subject, made, target, threshold, rows, groups, notes)

@@ -14,18 +14,10 @@ from cmrbias.backbones import Classifier
 from cmrbias.evaluation.stream import ShownCases
 from cmrbias.ops import Overlap
 from cmrbias.saliency.baselines import centred_gaussian, image_gradient
+from cmrbias.saliency.method import Method
 from cmrbias.saliency.subject import Subject
 from cmrbias.saliency.table import Rows
 from cmrbias.scores import Score, chance, score_maps
-
-
-@dataclass(frozen=True)
-class Method:
-    """A saliency method that is asked for, and how errors name it."""
-
-    name: str
-    source: str
-    saliency: Saliency
 
 
 def chooser(labels: Tensor, classes: int, target: str) -> Choose:

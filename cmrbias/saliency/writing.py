@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any
 
-from cmrbias.files import write_json
+from cmrbias.files import plain, write_json
 from cmrbias.saliency.aggregates import Group
 from cmrbias.saliency.explain import Explanation
 from cmrbias.saliency.subject import Subject
@@ -53,13 +52,4 @@ def write_explanation(explanation: Explanation, folder: Path) -> None:
 
 
 def _plain_group(group: Group) -> dict[str, Any]:
-    return {**_plain(dataclasses.asdict(group)), "marked": group.marked}
-
-
-def _plain(value: Any) -> Any:
-    """Returns a value as JSON has it: None for NaN."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return {**plain(dataclasses.asdict(group)), "marked": group.marked}

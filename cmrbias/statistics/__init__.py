@@ -11,6 +11,7 @@ from cmrbias.statistics.auc import Aucs, binary_auc, one_vs_rest_aucs
 from cmrbias.statistics.auc_differences import AucDifferences, Difference, auc_differences
 from cmrbias.statistics.auc_statistic import auc_statistic, weighted_auc
 from cmrbias.statistics.auc_summary import AucSummary, auc_summary
+from cmrbias.statistics.average_precision import average_precision
 from cmrbias.statistics.bootstrap import Replicates, Statistic, bootstrap, jackknife
 from cmrbias.statistics.calibration import brier_scores, expected_calibration_error
 from cmrbias.statistics.classification import confusion_matrix
@@ -47,6 +48,7 @@ __all__ = [
     "auc_interval",
     "auc_statistic",
     "auc_summary",
+    "average_precision",
     "average_seeds",
     "binary_auc",
     "bootstrap",

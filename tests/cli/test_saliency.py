@@ -222,3 +222,43 @@ def test_coarse_maps_bring_a_warning(cli):
     said = cli("--method", "occlusion", "--method-option", "occlusion.cells=4", "--input", "heart").output
     assert "warning: occlusion: maps have 4 x 4 cells" in said
     assert "input heart: 4 cases" in said
+
+
+def test_sanity_is_told_by_a_sentence_a_line_and_written(cli, run, tmp_path):
+    result = cli("--sanity", "--method", "gradcam", "--method", "layercam")
+    assert result.exit_code == 0, result.output
+    for method in ("gradcam", "layercam"):
+        assert f"{method}, maps of 12 x 12 cells, of the class that the run predicts" in result.output
+    assert "SSIM of min-max maps (range 1) in windows of 7 x 7 cells" in result.output
+    assert result.output.count("not assessed: add --repeat RUN2") == 2
+    assert (
+        "null: similarity between the maps of two independently initialised networks, 10 pairs"
+        in result.output
+    )
+    with (tmp_path / "out" / "sanity.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    told = {(row["method"], row["check"], row["measure"]): row for row in written if row["check"] != "stage"}
+    assert len(told) == 2 * (2 + 1 + 1 + 1)
+    row = told["gradcam", "randomisation", "spearman"]
+    assert row["verdict"] == ("fails" if float(row["value"]) > float(row["null_quantile"]) else "passes")
+    assert row["sentence"] in result.output
+    assert float(told["layercam", "localisation", "auprc"]["prevalence"]) > 0
+    whole = json.loads((tmp_path / "out" / "sanity.json").read_text())
+    first = whole["verdicts"][0]
+    assert len(first["null"]["draws"]) == 10
+    assert first["null"]["quantile"] == pytest.approx(np.quantile(first["null"]["draws"], 0.95))
+    assert (whole["repeat"], whole["cells"]) == (None, {"gradcam": [12, 12], "layercam": [12, 12]})
+    assert not (tmp_path / "out" / "overlap.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--repeat", "x"], "--repeat: is for --sanity: add it"),
+        (["--sanity", "--overlays", "2"], "--overlays: has no part in --sanity"),
+        (["--sanity", "--target", "true"], "--target: has no part in --sanity"),
+        (["--sanity", "--reproduce", "x"], "x: not a run"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(cli, arguments, message):
+    test_wrong_input_is_one_line(cli, arguments, message)
