@@ -14,6 +14,7 @@ from cmrbias.statistics.auc_summary import AucSummary, auc_summary
 from cmrbias.statistics.average_precision import average_precision
 from cmrbias.statistics.bootstrap import Replicates, Statistic, bootstrap, jackknife
 from cmrbias.statistics.calibration import brier_scores, expected_calibration_error
+from cmrbias.statistics.class_differences import ClassDifference, class_differences
 from cmrbias.statistics.classification import confusion_matrix
 from cmrbias.statistics.classification_summary import ClassificationSummary, classification_summary
 from cmrbias.statistics.correlation import correlation, correlation_statistic, partial_correlation
@@ -34,6 +35,7 @@ __all__ = [
     "AucDifferences",
     "AucSummary",
     "Aucs",
+    "ClassDifference",
     "ClassificationSummary",
     "Difference",
     "Estimate",
@@ -53,6 +55,7 @@ __all__ = [
     "binary_auc",
     "bootstrap",
     "brier_scores",
+    "class_differences",
     "classification_summary",
     "clopper_pearson_interval",
     "confusion_matrix",
