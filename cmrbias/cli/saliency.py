@@ -13,7 +13,7 @@ import click
 from cmrbias.errors import CmrbiasError
 from cmrbias.options import pairs
 
-OF_OVERLAP = ("target", "threshold", "overlays")  # flags that sanity checks have no use for
+OF_OVERLAP = ("target", "threshold", "normalise", "overlays")  # flags that sanity checks have no use for
 OF_SANITY = ("repeat", "reproduce")
 
 
@@ -24,8 +24,9 @@ OF_SANITY = ("repeat", "reproduce")
 @click.option(
     "--input",
     metavar="MODE",
-    help="Test input: full, heart, background, background-box, background-fill, silhouette, swap-self "
-    "[default: that in which the run is tested].",
+    help="Test input: full, heart, background, background-box, background-fill, silhouette, swap-self, "
+    "swap-same-class, swap-other-class (the mean over five fixed donors a case) [default: that in which the "
+    "run is tested].",
 )
 @click.option(
     "--method",
@@ -57,6 +58,12 @@ OF_SANITY = ("repeat", "reproduce")
     help="paper: GradCAM's gradient before the last relu, as in the published code.",
 )
 @click.option("--threshold", default=0.5, type=float, help="Of the map, inside (0, 1), for Dice and IoU.")
+@click.option(
+    "--normalise",
+    default="frame",
+    type=click.Choice(["frame", "joint"]),
+    help="Min-max of each frame's map, or one over the frames of a case.",
+)
 @click.option("--overlays", default=0, type=click.IntRange(0), metavar="N", help="Draw N cases as PNG.")
 @click.option(
     "--sanity",
@@ -80,7 +87,7 @@ OF_SANITY = ("repeat", "reproduce")
     "--allow-seen", is_flag=True, help="Explain patients that the run has seen; the output says so."
 )
 @click.option("--resamples", default=2000, type=click.IntRange(1), help="Of patients, for the intervals.")
-@click.option("--seed", default=0, type=click.IntRange(0), help="Of resamples and of the untrained network.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Of resamples, donors and random networks.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory [default: RUN, or within it].")
 @click.option("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads [default: torch's].")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from cmrbias.saliency.dilation import MARGINS
 from cmrbias.saliency.subject import Subject
 
 FEWEST = 7  # cells a side from which a map says where
@@ -27,6 +30,7 @@ def subject_notes(subject: Subject) -> list[str]:
         said.append(f"input {subject.mode.name}: the mean over {subject.draws} fixed donors a case")
     if subject.without_donor:
         said.append(f"left out: {subject.without_donor} cases without a donor, or of an unknown class")
+    said += _pixel_notes(subject)
     unknown = int((subject.labels[subject.rows] < 0).sum())
     if unknown:
         said.append(
@@ -34,4 +38,24 @@ def subject_notes(subject: Subject) -> list[str]:
         )
     if str(subject.seen):
         said.append(f"warning: {subject.seen}")
+    return said
+
+
+def _pixel_notes(subject: Subject) -> list[str]:
+    """Returns what pixel sizes do to scores with dilated masks."""
+    margins = " and ".join(map(str, MARGINS))
+    spacing = subject.cases.spacing(subject.rows, subject.classifier.image_size)
+    unknown = int(np.isnan(spacing[:, 0]).sum())
+    if unknown == len(spacing):
+        return [f"no pixel size in this cohort: no scores with the mask dilated by {margins} mm"]
+    said = []
+    if unknown:
+        said.append(
+            f"{unknown} cases have no pixel size: not among those with the mask dilated by {margins} mm"
+        )
+    smallest = float(np.nanmin(spacing))
+    if smallest > MARGINS[0]:
+        said.append(
+            f"pixels of {smallest:.1f} mm or more: a mask dilated by {MARGINS[0]} mm is the mask as it is"
+        )
     return said

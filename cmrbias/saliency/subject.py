@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,11 @@ class Subject:
     def draws(self) -> int:
         """How often each case is shown: once for each draw of donors, else once."""
         return 1 if self.donors is None else len(self.donors)
+
+    @cached_property
+    def knows_pixel_size(self) -> bool:
+        """Whether some case's pixel size is known, so that masks can be dilated by millimetres."""
+        return bool((~np.isnan(self.cases.spacing(self.rows, 1))).any())
 
     @property
     def device(self) -> torch.device:

@@ -130,11 +130,12 @@ def partly_random(trained: Trained) -> list[Stage]:
     blocks = blocks_of(classifier)
     found = []
     for depth, block in enumerate(blocks):
-        cascade = {} if depth == len(blocks) - 1 else {("cascading",): blocks[: depth + 1]}
-        wanted = {("cascading", "independent"): (block,)} if depth == 0 else cascade
-        if depth:
-            wanted |= {("independent",): (block,)}
-        for orders, chosen in wanted.items():
+        wanted: list[tuple[tuple[str, ...], tuple[str, ...]]] = [(("independent",), (block,))]
+        if depth == 0:  # both are the same
+            wanted = [(("cascading", "independent"), (block,))]
+        elif depth < len(blocks) - 1:
+            wanted.append((("cascading",), blocks[: depth + 1]))
+        for orders, chosen in wanted:
             with randomised(classifier, fresh, chosen, trained.batches) as network:
                 beside = trained.beside(network)
             found += [

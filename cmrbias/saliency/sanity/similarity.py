@@ -36,8 +36,8 @@ def spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     a, b = (np.array([midranks(cells.ravel()) for cells in maps]) for maps in (first, second))
     a, b = (ranks - ranks.mean(1, keepdims=True) for ranks in (a, b))
     scale = np.sqrt((a * a).sum(1) * (b * b).sum(1))
-    ratio: np.ndarray = (a * b).sum(1) / np.where(scale > 0, scale, np.nan)
-    return np.clip(ratio, -1, 1)
+    ratio: np.ndarray = np.clip((a * b).sum(1) / np.where(scale > 0, scale, np.nan), -1, 1)
+    return ratio
 
 
 def ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
