@@ -26,21 +26,30 @@ def dilated(masks: Tensor, spacing: Tensor, margins: Sequence[float]) -> list[Te
     Returns:
         A mask (N, H, W) bool a margin.
     """
-    down, across = (spacing[:, axis, None, None] for axis in (0, 1))
-    beside = _columns_to_heart(masks) * across
     grown = [torch.zeros_like(masks) for _ in margins]
-    known = spacing[:, 0][~spacing[:, 0].isnan()]
-    if not len(known):
+    known = spacing[~spacing.isnan().any(1)]
+    if not len(known) or not masks.any():
         return grown
-    height = masks.shape[1]
-    reach = [min(math.floor(margin * (1 + _ROUNDING) / known.min().item()), height - 1) for margin in margins]
-    for shift in range(-max(reach), max(reach) + 1):
-        to, source = _shifted(shift, height)
-        for margin, rows, found in zip(margins, reach, grown, strict=True):
+    smallest = known.amin(0).tolist()
+    reach = [[math.floor(margin * (1 + _ROUNDING) / side) for side in smallest] for margin in margins]
+    furthest = [max(steps) for steps in zip(*reach, strict=True)]
+    # pixels beyond this box are out of reach of any heart of the batch
+    box = (slice(None), _around(masks.any(0).any(1), furthest[0]), _around(masks.any(0).any(0), furthest[1]))
+    down, across = (spacing[:, axis, None, None] for axis in (0, 1))
+    beside = _columns_to_heart(masks[box]) * across
+    for shift in range(-furthest[0], furthest[0] + 1):
+        to, source = _shifted(shift, beside.shape[1])
+        for margin, (rows, _), found in zip(margins, reach, grown, strict=True):
             if abs(shift) <= rows:
                 left = (margin * (1 + _ROUNDING)) ** 2 - (shift * down) ** 2  # NaN compares as False
-                found[:, to] |= beside[:, source] <= left.clamp(min=-1).sqrt()
+                found[box][:, to] |= beside[:, source] <= left.clamp(min=-1).sqrt()
     return grown
+
+
+def _around(hit: Tensor, steps: int) -> slice:
+    """Returns the range of what is hit (L,) bool and of ``steps`` more on either side."""
+    first, last = hit.nonzero()[[0, -1], 0].tolist()
+    return slice(max(first - steps, 0), last + steps + 1)
 
 
 def _columns_to_heart(masks: Tensor) -> Tensor:
@@ -53,5 +62,7 @@ def _columns_to_heart(masks: Tensor) -> Tensor:
 
 
 def _shifted(shift: int, height: int) -> tuple[slice, slice]:
-    """Returns the rows that take from the rows ``shift`` above them, and those."""
+    """Returns the rows that take from the rows ``shift`` above them, and those; none beyond the height."""
+    if abs(shift) >= height:
+        return slice(0, 0), slice(0, 0)
     return slice(max(shift, 0), height + min(shift, 0)), slice(max(-shift, 0), height - max(shift, 0))

@@ -168,3 +168,14 @@ def test_progress_comes_to_all_that_was_said(run, other_seed, plugins):
     say: Callable[[int, int], None] = lambda done, total: told.append((done, total))  # noqa: E731
     check_saliency(run, repeat=other_seed, plugins=plugins, progress=say, **QUICK)
     assert told[-1][0] == told[-1][1] == 4 * (2 * 3 - 1 + 20 + 1)
+
+
+def test_every_registered_method_can_be_checked(run, plugins):
+    names = [name for name in plugins.registry("saliency").names() if name not in ("negative", "intensity")]
+    assert len(names) >= 7
+    few = {"occlusion": {"cells": 4}, "integrated-gradients": {"steps": 2}}
+    found = check_saliency(run, methods=names, method_options=few, plugins=plugins, **QUICK)
+    assert {verdict.method for verdict in found.verdicts} == set(names)
+    assert found.grids["occlusion"] == (4, 4)
+    assert found.grids["gradient-input"] == (48, 48)
+    assert all(the.similarity.maps == 80 for the in found.verdicts if the.check == "randomisation")
