@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from cmrbias.evaluation.evaluate import evaluate
     from cmrbias.plugins import plugin_manager
     from cmrbias.saliency.explain import explain
+    from cmrbias.saliency.sanity.check import check_saliency
 
 _PUBLIC = {
     "Cohort": "cmrbias.cohorts.format",
     "CmrbiasError": "cmrbias.errors",
     "Classifier": "cmrbias.backbones",
+    "check_saliency": "cmrbias.saliency.sanity.check",
     "evaluate": "cmrbias.evaluation.evaluate",
     "explain": "cmrbias.saliency.explain",
     "load_backbone": "cmrbias.backbones",
@@ -29,8 +31,8 @@ _PUBLIC = {
     "plugin_manager": "cmrbias.plugins",
 }
 __all__ = [
-    "Classifier", "CmrbiasError", "Cohort", "evaluate", "explain", "hookimpl", "load_backbone",
-    "load_classifier", "plugin_manager",
+    "Classifier", "CmrbiasError", "Cohort", "check_saliency", "evaluate", "explain", "hookimpl",
+    "load_backbone", "load_classifier", "plugin_manager",
 ]  # fmt: skip
 
 

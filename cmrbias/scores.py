@@ -14,7 +14,7 @@ Each returns float64 in the shape of the maps' batch, (N,) or (N, M).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -89,6 +89,7 @@ def score_maps(
     scores: Mapping[str, Score],
     source: str,
     threshold: float = 0.5,
+    names: Sequence[str] | None = None,
 ) -> dict[str, Tensor]:
     """Returns each score of maps against masks, from one ``overlap``.
 
@@ -98,12 +99,27 @@ def score_maps(
         scores: name to function, as registered.
         source: who made the maps, for errors: ``saliency method 'gradcam' (cmrbias)``.
         threshold: as in ``cmrbias.ops.overlap``.
+        names: what each of the N rows is, for errors: ``case c8, frame ED``.
 
     Raises:
         CmrbiasError: a map is negative or not finite somewhere, or a score has not one value a map.
     """
     found = overlap(maps, masks, threshold)
-    _check_maps(maps, found, source)
+    if found.saliency.isnan().any():
+        refuse_wrong_maps(maps, source, names)
+    return score_overlap(found, scores)
+
+
+def score_overlap(found: Overlap, scores: Mapping[str, Score]) -> dict[str, Tensor]:
+    """Returns each score of an ``Overlap``.
+
+    Args:
+        found: of maps that are nowhere negative.
+        scores: name to function, as registered.
+
+    Raises:
+        CmrbiasError: a score has not one value a map.
+    """
     result = {}
     for name, score in scores.items():
         values = score(found)
@@ -117,16 +133,25 @@ def score_maps(
     return result
 
 
-def _check_maps(maps: Tensor, found: Overlap, source: str) -> None:
-    wrong = found.saliency.detach().isnan().nonzero()
-    if not len(wrong):
+def refuse_wrong_maps(maps: Tensor, source: str, names: Sequence[str] | None = None) -> None:
+    """Raises a CmrbiasError that names the first map that is negative or not finite somewhere.
+
+    Args:
+        maps: (N, h, w) or (N, M, h, w).
+        source, names: as in ``score_maps``.
+    """
+    cells = maps.detach().flatten(-2)
+    wrong = ~((cells >= 0) & cells.isfinite())
+    rows = wrong.any(-1).nonzero()
+    if not len(rows):
         return
-    row = wrong[0].tolist()
-    cells = maps.detach()[tuple(row)].double()
-    value = cells[~((cells >= 0) & cells.isfinite())][0].item()
+    row = rows[0].tolist()
+    value = cells[tuple(row)][wrong[tuple(row)]][0].item()
     where = f"row {row[0]}" + (f", target {row[1]}" if len(row) > 1 else "")
+    if names is not None:
+        where = f"{names[row[0]]} ({where})"
     raise CmrbiasError(
-        f"{source}: the map of {where} holds {value:g} ({len(wrong)} such maps): "
+        f"{source}: the map of {where} holds {value:g} ({len(rows)} such maps): "
         "expected finite values of at least 0"
     )
 

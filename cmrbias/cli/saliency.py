@@ -13,6 +13,9 @@ import click
 from cmrbias.errors import CmrbiasError
 from cmrbias.options import pairs
 
+OF_OVERLAP = ("target", "threshold", "normalise", "overlays")  # flags that sanity checks have no use for
+OF_SANITY = ("repeat", "reproduce")
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -21,8 +24,9 @@ from cmrbias.options import pairs
 @click.option(
     "--input",
     metavar="MODE",
-    help="Test input: full, heart, background, background-box, background-fill, silhouette, swap-self "
-    "[default: that in which the run is tested].",
+    help="Test input: full, heart, background, background-box, background-fill, silhouette, swap-self, "
+    "swap-same-class, swap-other-class (the mean over five fixed donors a case) [default: that in which the "
+    "run is tested].",
 )
 @click.option(
     "--method",
@@ -54,12 +58,36 @@ from cmrbias.options import pairs
     help="paper: GradCAM's gradient before the last relu, as in the published code.",
 )
 @click.option("--threshold", default=0.5, type=float, help="Of the map, inside (0, 1), for Dice and IoU.")
+@click.option(
+    "--normalise",
+    default="frame",
+    type=click.Choice(["frame", "joint"]),
+    help="Min-max of each frame's map, or one over the frames of a case.",
+)
 @click.option("--overlays", default=0, type=click.IntRange(0), metavar="N", help="Draw N cases as PNG.")
+@click.option(
+    "--sanity",
+    is_flag=True,
+    help="Instead of the overlap: are the maps to be believed? They should change where the layers are "
+    "randomised, come again, and lie on the heart. Writes sanity.csv and sanity.json.",
+)
+@click.option(
+    "--repeat",
+    type=click.Path(path_type=Path),
+    metavar="RUN2",
+    help="For --sanity: the same training with another --seed.",
+)
+@click.option(
+    "--reproduce",
+    type=click.Path(path_type=Path),
+    metavar="RUN3",
+    help="For --sanity: the same training of another --backbone.",
+)
 @click.option(
     "--allow-seen", is_flag=True, help="Explain patients that the run has seen; the output says so."
 )
 @click.option("--resamples", default=2000, type=click.IntRange(1), help="Of patients, for the intervals.")
-@click.option("--seed", default=0, type=click.IntRange(0), help="Of resamples and of the untrained network.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Of resamples, donors and random networks.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory [default: RUN, or within it].")
 @click.option("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads [default: torch's].")
@@ -72,23 +100,26 @@ def command(ctx: click.Context, /, run: Path, **flags: Any) -> None:
     """
     import torch
 
+    if flags["threads"]:
+        torch.set_num_threads(flags["threads"])
+    _refuse_useless(ctx, flags)
+    (_sanity if flags["sanity"] else _overlap)(run, flags, ctx.obj())
+
+
+def _overlap(run: Path, flags: dict[str, Any], plugins: Any) -> None:
     from cmrbias.saliency.explain import explain
     from cmrbias.saliency.text import tables
     from cmrbias.saliency.writing import destination, write_explanation
 
-    if flags["threads"]:
-        torch.set_num_threads(flags["threads"])
     if flags["overlays"]:
         from cmrbias.report.overlays import require_matplotlib
 
         require_matplotlib()
-    asked = ("cohort", "split", "input", "target", "layer", "threshold", "allow_seen")
     explanation = explain(
         run,
-        **{name: flags[name] for name in (*asked, "resamples", "seed", "device")},
-        methods=tuple(dict.fromkeys(flags["methods"])),
-        method_options=_method_options(flags["method_options"], flags["methods"], flags["recipe"]),
-        plugins=ctx.obj(),
+        **_common(flags),
+        **{name: flags[name] for name in OF_OVERLAP if name != "overlays"},
+        plugins=plugins,
         progress=_progress(),
     )
     out = flags["out"] or destination(explanation.subject)
@@ -105,6 +136,43 @@ def command(ctx: click.Context, /, run: Path, **flags: Any) -> None:
         click.echo(f"next: cmrbias evaluate {run}")
     else:
         click.echo(f"next: cmrbias saliency {run} --overlays 12")
+
+
+def _sanity(run: Path, flags: dict[str, Any], plugins: Any) -> None:
+    from cmrbias.saliency.sanity.check import check_saliency
+    from cmrbias.saliency.sanity.text import tables
+    from cmrbias.saliency.sanity.writing import write_sanity
+    from cmrbias.saliency.writing import destination
+
+    others = {name: flags[name] for name in OF_SANITY}
+    found = check_saliency(run, **_common(flags), **others, plugins=plugins, progress=_progress())
+    out = flags["out"] or destination(found.subject)
+    write_sanity(found, out)
+    for line in tables(found):
+        click.echo(line)
+    click.echo("")
+    click.echo(f"wrote {out} (sanity.csv: a row a figure; sanity.json: with all intervals and null draws)")
+    click.echo(f"next: cmrbias saliency {run}")
+
+
+def _refuse_useless(ctx: click.Context, flags: dict[str, Any]) -> None:
+    """Raises a CmrbiasError for a flag that would do nothing."""
+    given = click.core.ParameterSource.COMMANDLINE
+    for name in OF_OVERLAP if flags["sanity"] else OF_SANITY:
+        if ctx.get_parameter_source(name) == given:
+            why = "has no part in --sanity: leave one of them out"
+            if not flags["sanity"]:
+                why = "is for --sanity: add it"
+            raise CmrbiasError(f"--{name}: {why}")
+
+
+def _common(flags: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments that both ways have."""
+    names = ("cohort", "split", "input", "layer", "allow_seen", "resamples", "seed", "device")
+    return {name: flags[name] for name in names} | {
+        "methods": tuple(dict.fromkeys(flags["methods"])),
+        "method_options": _method_options(flags["method_options"], flags["methods"], flags["recipe"]),
+    }
 
 
 def _method_options(given: Sequence[str], methods: Sequence[str], recipe: str) -> dict[str, dict[str, str]]:

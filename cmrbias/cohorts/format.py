@@ -165,6 +165,19 @@ class Cohort:
         except ValueError as error:
             raise CmrbiasError(f"{self.path / TABLE}: valid area: {error}") from None
 
+    def pixel_sizes(self) -> np.ndarray:
+        """Returns the side of each case's pixels in mm: (N,) float64, NaN where it is not known."""
+        if "pixel_size" not in self.columns:
+            known = self.meta.get("pixel_size")
+            return np.full(len(self), np.nan if known is None else float(known))
+        column = self._column("pixel_size")
+        try:
+            sizes = [float(value) for value in column.vocabulary]
+        except ValueError as error:
+            raise CmrbiasError(f"{self.path / TABLE}: column 'pixel_size': {error}") from None
+        found: np.ndarray = np.array([*sizes, np.nan])[column.codes]
+        return found
+
     def complete(self) -> np.ndarray:
         """Returns (N, frames) bool: does that frame's mask hold all of ``structures``?"""
         found = np.zeros((len(self), len(self.frames)), dtype=bool)

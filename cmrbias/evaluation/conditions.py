@@ -84,13 +84,28 @@ def condition(subject: Subject, mode: InputMode, asked: Asked, seed: int) -> Con
     left_out = {"incomplete heart mask": len(cases) - len(rows)}
     donors = None
     if mode.draws_donors:
-        labels, patients = subject.labels[rows], cases.codes("patient")[rows]
-        same = mode.name == "swap-same-class"
-        drawn = fixed_donors(torch.as_tensor(labels), torch.as_tensor(patients), same, seed).numpy()
-        found = drawn[0] >= 0
-        left_out["no donor"] = int((~found).sum())
-        rows, donors = rows[found], rows[drawn[:, found]]
+        shown, donors = with_donors(cases, subject.labels, rows, mode, seed)
+        left_out["no donor"] = len(rows) - len(shown)
+        rows = shown
     return Condition(mode, rows, donors, {why: count for why, count in left_out.items() if count})
+
+
+def with_donors(
+    cases: Cases, labels: np.ndarray, rows: np.ndarray, mode: InputMode, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns those of the rows that have donors, (n,) int64, and their donors in each draw, (draws, n).
+
+    Args:
+        cases: the table that rows are numbers of.
+        labels: (N,) int64 classes of its cases.
+        rows: int64, which may be shown, and be donors.
+        mode: ``swap-same-class`` or ``swap-other-class``.
+        seed: of the draws.
+    """
+    of_rows = torch.as_tensor(labels[rows]), torch.as_tensor(cases.codes("patient")[rows])
+    drawn = fixed_donors(*of_rows, mode.same_class, seed).numpy()
+    found = drawn[0] >= 0
+    return rows[found], rows[drawn[:, found]]
 
 
 def measured_box(cases: Cases) -> int:

@@ -78,6 +78,11 @@ class InputMode:
         """Whether ``show`` needs other cases as donors."""
         return self.name in _DRAWN
 
+    @property
+    def same_class(self) -> bool:
+        """Whether donors in a test have the recipient's class: ``swap-same-class``."""
+        return self.name == "swap-same-class"
+
     def tested(self) -> InputMode:
         """Returns the mode in which a classifier trained in this one is tested: for swaps, ``full``."""
         return InputMode() if self.name in ("swap", "swap-self") else self

@@ -15,7 +15,8 @@ from cmrbias.errors import MissingExtra
 from cmrbias.files import write_atomically
 from cmrbias.ops.upsample import upsample
 from cmrbias.saliency.explain import Explanation
-from cmrbias.saliency.scoring import Method, chooser
+from cmrbias.saliency.method import Method
+from cmrbias.saliency.scoring import chooser
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

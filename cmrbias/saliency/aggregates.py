@@ -7,12 +7,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cmrbias.saliency.dilation import MARGINS
 from cmrbias.saliency.subject import Subject
-from cmrbias.saliency.table import MAPS, MODEL, Rows
+from cmrbias.saliency.table import KNOWN, MAPS, MODEL, Rows, dilated_name
 from cmrbias.statistics import Aggregate, Estimate, aggregate, mean_estimate, patient_means, patient_strata
 
 ALL = "all"
-KNOWN = ("aks", "dsc", "normalised-aks")  # what baselines are aggregated by
+
+
+@dataclass(frozen=True)
+class Dilated:
+    """Means over patients with the mask dilated, so that the pericardial border counts as heart.
+
+    Attributes:
+        margin: in mm.
+        scores: as in ``Group``, of cases whose pixel size is known.
+        chance, ceiling: likewise.
+    """
+
+    margin: int
+    scores: dict[str, Aggregate]
+    chance: float
+    ceiling: float
 
 
 @dataclass(frozen=True)
@@ -28,6 +44,7 @@ class Group:
         scores: name to its mean over patients with counts and interval.
         chance, ceiling: mean AKS over patients of a map that is the same everywhere (a uniform map's own
             AKS is not defined), and of the best map that the grid can hold.
+        dilated: the same with the mask dilated by each of ``MARGINS``; none without a pixel size.
         above_gaussian: the paired difference in AKS from the centred Gaussian, vanished maps counting
             0; None for baselines.
     """
@@ -40,6 +57,7 @@ class Group:
     scores: dict[str, Aggregate]
     chance: float
     ceiling: float
+    dilated: list[Dilated]
     above_gaussian: Estimate | None
 
     @property
@@ -123,9 +141,8 @@ class _Maker:
         gaussian: np.ndarray | None,
     ) -> Group:
         rows = self.rows.some(chosen)
-        shown = [name for name in rows.scores if name not in ("chance", "ceiling")]
-        if map != MODEL:
-            shown = [name for name in shown if name in KNOWN]
+        plain = list(rows.scores)[: list(rows.scores).index("chance")]
+        shown = [name for name in plain if map == MODEL or name in KNOWN]
         return Group(
             method,
             map,
@@ -135,8 +152,18 @@ class _Maker:
             {name: self._aggregate(rows, name) for name in shown},
             self._mean(rows, "chance"),
             self._mean(rows, "ceiling"),
+            list(self._dilated(rows, [name for name in shown if name in KNOWN])),
             None if gaussian is None else self._against(rows, self.rows.some(gaussian)),
         )
+
+    def _dilated(self, rows: Rows, names: list[str]) -> Iterator[Dilated]:
+        for margin in MARGINS:
+            bounds = [dilated_name(name, margin) for name in ("chance", "ceiling")]
+            if bounds[0] not in rows.scores or not (known := ~np.isnan(rows.scores[bounds[0]])).any():
+                continue
+            with_size = rows.some(known)
+            scores = {name: self._aggregate(with_size, dilated_name(name, margin)) for name in names}
+            yield Dilated(margin, scores, *(self._mean(with_size, name) for name in bounds))
 
     def _aggregate(self, rows: Rows, name: str) -> Aggregate:
         cases = self.subject.cases
@@ -153,9 +180,11 @@ class _Maker:
 
     def _against(self, rows: Rows, gaussian: Rows) -> Estimate:
         """Returns the mean over patients of AKS less the centred Gaussian's, on the same frames."""
-        # a row of the model and a row of the Gaussian for the same frame of the same case
-        place = {(r, f): i for i, (r, f) in enumerate(zip(gaussian.row, gaussian.frame, strict=True))}
-        at = np.array([place[pair] for pair in zip(rows.row, rows.frame, strict=True)])
+        # a row of the model and a row of the Gaussian for the same frame of the same case and draw
+        place = {
+            key: i for i, key in enumerate(zip(gaussian.row, gaussian.frame, gaussian.draw, strict=True))
+        }
+        at = np.array([place[key] for key in zip(rows.row, rows.frame, rows.draw, strict=True)])
         ours = np.where(rows.constant, 0.0, rows.scores["aks"])
         means = self._by_patient(rows, ours - gaussian.scores["aks"][at])
         patients = np.unique(self._patients(rows), return_inverse=True)[1]

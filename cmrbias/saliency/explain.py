@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cmrbias.errors import CmrbiasError
-from cmrbias.options import build, options_of
 from cmrbias.plugins import Plugins, plugin_manager
 from cmrbias.saliency.aggregates import Group, aggregates
 from cmrbias.saliency.baselines import untrained
-from cmrbias.saliency.scoring import Method, score_batches
+from cmrbias.saliency.comparisons import Comparison, comparisons
+from cmrbias.saliency.method import Method, make_methods
+from cmrbias.saliency.notes import coarse_note, subject_notes
+from cmrbias.saliency.scoring import Scaling, score_batches
 from cmrbias.saliency.subject import Subject, open_subject
 from cmrbias.saliency.table import Rows, records
 from cmrbias.training.precision import pick_device
 
 TARGETS = ("predicted", "true", "all")
-FEWEST = 7  # cells a side from which a map says where
+NORMALISE = ("frame", "joint")
 
 
 @dataclass(frozen=True)
@@ -31,18 +34,20 @@ class Explanation:
         subject: classifier, cases and what was shown of them.
         methods: those that made the maps.
         target: what was asked for.
-        threshold: of the thresholded scores.
+        scaling: how maps were scaled and thresholded.
         rows: the scores as columns.
         aggregates: means over patients.
+        comparisons: of the patients' classes, plain and adjusted for the mask's area.
         notes: what the user should know, a sentence each.
     """
 
     subject: Subject
     methods: tuple[Method, ...]
     target: str
-    threshold: float
+    scaling: Scaling
     rows: Rows
     aggregates: list[Group]
+    comparisons: list[Comparison]
     notes: list[str]
 
     @cached_property
@@ -62,6 +67,7 @@ def explain(
     target: str = "predicted",
     layer: str | None = None,
     threshold: float = 0.5,
+    normalise: str = "frame",
     allow_seen: bool = False,
     resamples: int = 2000,
     seed: int = 0,
@@ -82,8 +88,10 @@ def explain(
             aggregated), or ``all`` classes.
         layer: of the methods that look at one.
         threshold: of thresholded scores, inside (0, 1).
+        normalise: ``frame``: each map has its own min-max; ``joint``: one over the frames of a case.
         allow_seen: explain patients that the run has seen in training.
-        resamples, seed: of the bootstrap over patients; the seed is also the untrained network's.
+        resamples, seed: of the bootstrap over patients; the seed is also that of the untrained network
+            and of donors.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         plugins: what is installed; None means all that is.
         progress: called with cases done and cases in all.
@@ -93,60 +101,33 @@ def explain(
     """
     if target not in TARGETS:
         raise CmrbiasError(f"target: expected one of {', '.join(TARGETS)}, got {target!r}")
+    if normalise not in NORMALISE:
+        raise CmrbiasError(f"normalise: expected one of {', '.join(NORMALISE)}, got {normalise!r}")
     plugins = plugins or plugin_manager()
     where = Path(run), None if cohort is None else Path(cohort)
-    subject = open_subject(*where, split, input, allow_seen, pick_device(device), plugins)
+    subject = open_subject(*where, split, input, allow_seen, pick_device(device), plugins, seed)
     if target == "true" and (subject.labels[subject.rows] < 0).all():
         raise CmrbiasError(
             f"{subject.cases.cohort.path}: no case's {subject.classifier.target!r} is one of the classes "
             f"{', '.join(subject.classifier.classes)}, which --target true explains: use --target predicted"
         )
-    made = tuple(_method(name, layer, (method_options or {}).get(name, {}), plugins) for name in methods)
+    made = make_methods(methods, layer, method_options, plugins)
     notes = [f"{m.name}: {note}" for m in made for note in m.saliency.notes(subject.classifier)]
     scores = {entry.name: entry.thing for entry in plugins.registry("scores")}
-    parts, done = [], -1
+    scaling = Scaling(threshold, normalise == "joint")
+    parts, done = [], 0
     with untrained(subject.classifier, plugins, subject.training_images(), seed) as unknowing:
-        for part in score_batches(subject, list(made), scores, unknowing, target, threshold):
+        for part in score_batches(subject, list(made), scores, unknowing, target, scaling):
             parts.append(part)
             if progress and part.method[0] == len(made) - 1:
-                done = int((subject.rows <= part.row[-1]).sum())
-                progress(done, len(subject.rows))
+                done += len(np.unique(part.row))
+                progress(done, len(subject.rows) * subject.draws)
     rows = Rows.joined(parts)
     names = [method.name for method in made]
     groups = aggregates(rows, subject, names, target == "all", resamples, seed)
-    notes += _notes(subject, rows, names)
-    return Explanation(subject, made, target, threshold, rows, groups, notes)
-
-
-def _method(name: str, layer: str | None, given: Mapping[str, Any], plugins: Plugins) -> Method:
-    entry = plugins.registry("saliency").entry(name)
-    cls = options_of(entry.thing)
-    takes = "layer" in {field.name for field in dataclasses.fields(cls)}
-    if layer is not None and not takes:
-        raise CmrbiasError(f"--layer: saliency method {name!r} looks at no layer: leave it out")
-    options = {**given, "layer": layer} if layer is not None else given
-    owner = f"saliency method {name!r}"
-    return Method(name, f"{owner} ({entry.distribution})", entry.thing(build(cls, options, owner)))
-
-
-def _notes(subject: Subject, rows: Rows, methods: Sequence[str]) -> list[str]:
-    said = []
-    for number, name in enumerate(methods):
+    compared = list(comparisons(rows, subject, names, resamples, seed))
+    for number, name in enumerate(names):
         mine = rows.method == number
-        height, width = int(rows.height[mine][0]), int(rows.width[mine][0])
-        if min(height, width) < FEWEST:
-            said.append(
-                f"warning: {name}: maps have {height} x {width} cells, too few to say where in the heart; "
-                f"expected {FEWEST} x {FEWEST} or more: train on larger images or at --stride 16"
-            )
-    if subject.left_out:
-        each = ", ".join(f"{name} {count}" for name, count in subject.left_out.items())
-        said.append(f"left out: frames without a complete heart mask ({each})")
-    unknown = int((subject.labels[subject.rows] < 0).sum())
-    if unknown:
-        said.append(
-            f"{unknown} cases have a label that is none of the run's classes: no map of their true class"
-        )
-    if str(subject.seen):
-        said.append(f"warning: {subject.seen}")
-    return said
+        notes += coarse_note(name, int(rows.height[mine][0]), int(rows.width[mine][0]))
+    notes += subject_notes(subject)
+    return Explanation(subject, made, target, scaling, rows, groups, compared, notes)

@@ -12,20 +12,14 @@ from torch import Tensor
 from cmrbias.api import Choose, Saliency
 from cmrbias.backbones import Classifier
 from cmrbias.evaluation.stream import ShownCases
-from cmrbias.ops import Overlap
+from cmrbias.ops import Overlap, Projection, overlap, project_masks
 from cmrbias.saliency.baselines import centred_gaussian, image_gradient
+from cmrbias.saliency.dilation import MARGINS, dilated
+from cmrbias.saliency.joint import joint_overlap, some_rows
+from cmrbias.saliency.method import Method
 from cmrbias.saliency.subject import Subject
-from cmrbias.saliency.table import Rows
-from cmrbias.scores import Score, chance, score_maps
-
-
-@dataclass(frozen=True)
-class Method:
-    """A saliency method that is asked for, and how errors name it."""
-
-    name: str
-    source: str
-    saliency: Saliency
+from cmrbias.saliency.table import KNOWN, Rows, dilated_name
+from cmrbias.scores import Score, chance, refuse_wrong_maps, score_overlap
 
 
 def chooser(labels: Tensor, classes: int, target: str) -> Choose:
@@ -52,9 +46,9 @@ def score_batches(
     scores: Mapping[str, Score],
     unknowing: Classifier,
     target: str,
-    threshold: float,
+    scaling: Scaling,
 ) -> Iterator[Rows]:
-    """Yields a batch's rows for each batch and method.
+    """Yields a batch's rows for each draw of donors, batch and method.
 
     Args:
         subject: what is explained.
@@ -62,19 +56,82 @@ def score_batches(
         scores: name to function.
         unknowing: the same network untrained.
         target: see ``chooser``.
-        threshold: as in ``cmrbias.ops.overlap``.
+        scaling: how maps become [0, 1].
     """
-    wanted = {**scores, "chance": _chance, "ceiling": _ceiling, "constant": _constant}
-    for shown in subject.stream(subject.rows):
-        labels = torch.as_tensor(subject.labels[shown.rows], device=subject.device)
-        choose = chooser(labels, len(subject.classifier.classes), target)
-        for number, method in enumerate(methods):
-            batch = _Batch.of(subject.classifier, unknowing, method.saliency, shown, choose)
-            complete = torch.as_tensor(subject.cases.complete[shown.rows].ravel(), device=subject.device)
-            assert shown.masks is not None
-            masks = shown.masks.flatten(0, 1)[complete]
-            found = score_maps(batch.maps[complete], masks, wanted, method.source, threshold)
-            yield _rows(batch, found, shown.rows, complete.cpu().numpy(), number)
+    for draw in range(subject.draws):
+        for shown in subject.stream(subject.rows, draw):
+            labels = torch.as_tensor(subject.labels[shown.rows], device=subject.device)
+            choose = chooser(labels, len(subject.classifier.classes), target)
+            hearts = _Hearts.of(subject, shown)
+            for number, method in enumerate(methods):
+                batch = _Batch.of(subject.classifier, unknowing, method.saliency, shown, choose)
+                refuse_wrong_maps(batch.maps, method.source, subject.frame_names(shown.rows))
+                found = _scored(batch.maps, hearts, scores, scaling)
+                yield _rows(batch, found, shown.rows, hearts.complete.cpu().numpy(), number, draw)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How maps are scaled and thresholded.
+
+    Attributes:
+        threshold: as in ``cmrbias.ops.overlap``.
+        joint: one min-max over the frames of a case, in place of one a frame.
+    """
+
+    threshold: float = 0.5
+    joint: bool = False
+
+    def overlap(self, maps: Tensor, masks: Tensor | Projection, hearts: _Hearts) -> Overlap:
+        """Returns the overlap of all frames' maps (n * F, M, h, w), of complete frames alone."""
+        if self.joint:
+            found = joint_overlap(maps, masks, self.threshold, hearts.frames)
+            return some_rows(found, hearts.complete)
+        if isinstance(masks, Projection):
+            masks = masks._replace(cells=masks.cells[hearts.complete], areas=masks.areas[hearts.complete])
+        else:
+            masks = masks[hearts.complete]
+        return overlap(maps[hearts.complete], masks, self.threshold)
+
+
+@dataclass(frozen=True)
+class _Hearts:
+    """Masks (n * F, H, W) bool of a batch, which of them are complete (n * F,), F, and dilated ones by mm.
+
+    ``known`` (n * F,) says whether the pixel size is, without which a dilated mask is empty.
+    """
+
+    masks: Tensor
+    complete: Tensor
+    frames: int
+    dilated: dict[int, Tensor]
+    known: Tensor
+
+    @classmethod
+    def of(cls, subject: Subject, shown: ShownCases) -> _Hearts:
+        assert shown.masks is not None
+        masks, frames = shown.masks.flatten(0, 1), shown.masks.shape[1]
+        complete = torch.as_tensor(subject.cases.complete[shown.rows].ravel(), device=masks.device)
+        stored = subject.cases.spacing(shown.rows, masks.shape[-1]).repeat(frames, 0)
+        spacing = torch.as_tensor(stored, device=masks.device)
+        grown = dilated(masks, spacing, MARGINS) if subject.knows_pixel_size else []
+        return cls(masks, complete, frames, dict(zip(MARGINS, grown, strict=False)), ~spacing[:, 0].isnan())
+
+
+def _scored(
+    maps: Tensor, hearts: _Hearts, scores: Mapping[str, Score], scaling: Scaling
+) -> dict[str, Tensor]:
+    """Returns the scores of complete frames, with chance, ceiling, whether constant, and the dilated ones."""
+    bounds: dict[str, Score] = {"chance": _chance, "ceiling": _ceiling}
+    found = scaling.overlap(maps, hearts.masks, hearts)
+    values = score_overlap(found, {**scores, **bounds, "constant": _constant})
+    on_grid = {name: score for name, score in scores.items() if name in KNOWN} | bounds
+    for margin, masks in hearts.dilated.items():
+        grown = scaling.overlap(maps, project_masks(masks, (maps.shape[-2], maps.shape[-1])), hearts)
+        known = hearts.known[hearts.complete][:, None]
+        for name, value in score_overlap(grown, on_grid).items():
+            values[dilated_name(name, margin)] = torch.where(known, value, torch.nan)
+    return values
 
 
 @dataclass(frozen=True)
@@ -113,7 +170,12 @@ class _Batch:
 
 
 def _rows(
-    batch: _Batch, found: Mapping[str, Tensor], rows: np.ndarray, complete: np.ndarray, method: int
+    batch: _Batch,
+    found: Mapping[str, Tensor],
+    rows: np.ndarray,
+    complete: np.ndarray,
+    method: int,
+    draw: int,
 ) -> Rows:
     """Returns the scores of complete frames as rows; a class that was chosen twice is one row."""
     frames, many = len(complete) // len(rows), len(batch.kind)
@@ -133,6 +195,7 @@ def _rows(
     height, width = batch.maps.shape[-2:]
     return Rows(
         **{name: column.repeat(many)[kept] for name, column in each.items()},
+        draw=np.full(count, draw)[kept],
         method=np.full(count, method)[kept],
         map=np.tile(batch.kind, len(explained))[kept],
         explained=explained.ravel()[kept],

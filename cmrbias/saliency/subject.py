@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from cmrbias.backbones import Classifier, load_classifier
 from cmrbias.cohorts.format import Cohort
 from cmrbias.errors import CmrbiasError
-from cmrbias.evaluation.conditions import measured_box
+from cmrbias.evaluation.conditions import measured_box, with_donors
 from cmrbias.evaluation.seen import Seen, count_seen
 from cmrbias.evaluation.selection import selected_cases, shown_rows, tested_cohort
 from cmrbias.evaluation.stream import ShownCases, stream_cases
@@ -40,6 +41,9 @@ class Subject:
         mode: what is shown.
         left_out: frame to the number of frames without a complete mask.
         seen: how many of the patients the run was trained on.
+        donors: (D, n) int64 rows of the cases whose backgrounds ``rows`` get in each of D draws, for the
+            modes that draw some.
+        without_donor: how many cases could get none, and are not in ``rows``.
     """
 
     run: Run
@@ -51,15 +55,37 @@ class Subject:
     mode: InputMode
     left_out: dict[str, int]
     seen: Seen
+    donors: np.ndarray | None = None
+    without_donor: int = 0
+
+    @property
+    def draws(self) -> int:
+        """How often each case is shown: once for each draw of donors, else once."""
+        return 1 if self.donors is None else len(self.donors)
+
+    @cached_property
+    def knows_pixel_size(self) -> bool:
+        """Whether some case's pixel size is known, so that masks can be dilated by millimetres."""
+        return bool((~np.isnan(self.cases.spacing(self.rows, 1))).any())
 
     @property
     def device(self) -> torch.device:
         """Where the network runs."""
         return self.classifier.head.weight.device
 
-    def stream(self, rows: np.ndarray) -> Iterator[ShownCases]:
-        """Yields some of the cases with their masks, all tensors on the network's device."""
-        for shown in stream_cases(self.cases, self.mode, self.classifier.image_size, rows, masks=True):
+    def frame_names(self, rows: np.ndarray) -> list[str]:
+        """Returns what errors call the frames of some cases, F a case: ``case c8, frame ED``."""
+        names = self.cases.cohort.column("case")[self.cases.case[rows]].tolist()
+        return [f"case {name}, frame {frame}" for name in names for frame in self.cases.frames]
+
+    def donors_of(self, rows: np.ndarray, draw: int) -> np.ndarray | None:
+        """Returns the donors (n,) int64 of some of ``rows`` in a draw; None if the mode draws none."""
+        return None if self.donors is None else self.donors[draw, np.searchsorted(self.rows, rows)]
+
+    def stream(self, rows: np.ndarray, draw: int = 0) -> Iterator[ShownCases]:
+        """Yields some of ``rows`` with their masks, all tensors on the network's device."""
+        size, donors = self.classifier.image_size, self.donors_of(rows, draw)
+        for shown in stream_cases(self.cases, self.mode, size, rows, donors, masks=True):
             assert shown.masks is not None
             yield ShownCases(shown.rows, shown.images.to(self.device), shown.masks.to(self.device))
 
@@ -69,7 +95,8 @@ class Subject:
         From the cohort that the run was trained on, where it still lies; else from that of the cases,
         from its training split if it has one.
         """
-        cases, mode = self.cases, self.mode
+        cases = self.cases
+        mode = self.classifier.input.tested() if self.mode.draws_donors else self.mode
         try:
             own = Cohort.open(self.run.info["settings"]["cohort"])
             cases, mode = selected_cases(self.classifier, own, "train"), self.classifier.input.tested()
@@ -90,6 +117,7 @@ def open_subject(
     allow_seen: bool,
     device: torch.device,
     plugins: Plugins,
+    seed: int = 0,
 ) -> Subject:
     """Returns what is explained.
 
@@ -101,6 +129,7 @@ def open_subject(
         allow_seen: explain patients that the run has seen in training.
         device: where the network runs.
         plugins: what is installed.
+        seed: of the donors; ``evaluate`` draws the same ones by it.
 
     Raises:
         CmrbiasError: no run or no classifier, frames do not fit, no complete mask, no such input,
@@ -114,6 +143,16 @@ def open_subject(
     mode = _mode(classifier, cases, input)
     rows = shown_rows(cases, mode, split)
     rows = rows[cases.complete[rows].any(1)]
+    labels, donors, without = _labels(classifier, cases), None, 0
+    if mode.draws_donors:
+        known = rows[labels[rows] >= 0]  # another class, or the same, is known of a known label alone
+        shown, donors = with_donors(cases, labels, known, mode, seed)
+        rows, without = shown, len(rows) - len(shown)
+        if not len(rows):
+            raise CmrbiasError(
+                f"{opened.path}: no case of split {split!r} has a donor for input {mode.name!r}: expected a "
+                f"case of another patient and {'the same' if mode.same_class else 'another'} class"
+            )
     seen = count_seen(run, opened.column("patient")[cases.case[rows]], allow_seen)
     missing = (~cases.complete).sum(0).tolist()
     return Subject(
@@ -122,10 +161,12 @@ def open_subject(
         cases,
         split,
         rows,
-        _labels(classifier, cases),
+        labels,
         mode,
         {name: count for name, count in zip(cases.frames, missing, strict=True) if count},
         seen,
+        donors,
+        without,
     )
 
 
@@ -148,8 +189,7 @@ def _mode(classifier: Classifier, cases: Cases, input: str | None) -> InputMode:
     """Returns what is shown; its square is that of the training, else measured."""
     if input is None:
         return classifier.input.tested()
-    fixed = tuple(name for name in TESTING if not InputMode(name).draws_donors)
-    mode = InputMode.named(input, {}, fixed)
+    mode = InputMode.named(input, {}, TESTING)
     if mode.name != "background-box":
         return mode
     return dataclasses.replace(mode, box=classifier.input.box or measured_box(cases))

@@ -16,6 +16,7 @@ from cmrbias.saliency.subject import Subject
 
 MODEL = "model"
 BASELINES = ("centred-gaussian", "image-gradient", "untrained")
+KNOWN = ("aks", "dsc", "normalised-aks")  # scores of baselines, and with dilated masks
 MAPS = (MODEL, *BASELINES)  # whose map a row scores
 
 
@@ -25,15 +26,18 @@ class Rows:
 
     Attributes:
         row: int64, of the subject's cases.
+        draw: int64, of donors; 0 where none are drawn.
         frame, map, explained, predicted: int64 codes: of its frames, of ``MAPS``, of classes (the map's
             and the classifier's decision); ``explained`` is -1 for maps that are of no class.
         method: int64, of the methods in order.
         height, width: int64, cells of the map.
-        scores: name to float64, NaN where not defined; among them ``chance`` and ``ceiling``.
+        scores: name to float64, NaN where not defined; among them ``chance`` and ``ceiling``, and where
+            pixel sizes are known some with the mask dilated (see ``dilated_name``).
         constant: bool, whether the map says nothing.
     """
 
     row: np.ndarray
+    draw: np.ndarray
     frame: np.ndarray
     method: np.ndarray
     map: np.ndarray
@@ -63,9 +67,15 @@ class Rows:
         return Rows(**{name: getattr(self, name)[chosen] for name in names}, scores=scores)
 
 
+def dilated_name(score: str, margin: int) -> str:
+    """Returns what a score with the mask dilated by ``margin`` mm is called."""
+    return f"{score}-{margin}mm"
+
+
 def records(rows: Rows, subject: Subject, methods: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yields each row as plain values: ids, classes by name, scores (NaN where not defined), and why.
 
+    ``draw`` and ``donor`` are there for inputs that draw donors alone.
     ``undefined`` is ``constant map`` or ``empty mask`` where the AKS is not defined, else empty.
     """
     cohort, cases = subject.cases.cohort, subject.cases
@@ -74,11 +84,14 @@ def records(rows: Rows, subject: Subject, methods: Sequence[str]) -> Iterator[di
     label = cohort.column(target)[cases.case].tolist() if target in cohort.columns else [""] * len(cases)
     classes = (*subject.classifier.classes, "")  # -1 is the last
     for i in range(len(rows)):
-        at = int(rows.row[i])
+        at, drawn = int(rows.row[i]), {}
+        if (donor := subject.donors_of(rows.row[i : i + 1], int(rows.draw[i]))) is not None:
+            drawn = {"draw": int(rows.draw[i]), "donor": case[donor[0]]}
         yield {
             "case": case[at],
             "patient": patient[at],
             "frame": cases.frames[rows.frame[i]],
+            **drawn,
             "method": methods[rows.method[i]],
             "map": MAPS[rows.map[i]],
             "class": classes[rows.explained[i]],

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any
 
-from cmrbias.files import write_json
+from cmrbias.files import plain, write_json
 from cmrbias.saliency.aggregates import Group
 from cmrbias.saliency.explain import Explanation
 from cmrbias.saliency.subject import Subject
@@ -42,24 +41,18 @@ def write_explanation(explanation: Explanation, folder: Path) -> None:
             "input": dataclasses.asdict(subject.mode),
             "methods": {m.name: dataclasses.asdict(m.saliency.options) for m in explanation.methods},
             "target": explanation.target,
-            "threshold": explanation.threshold,
+            "threshold": explanation.scaling.threshold,
+            "normalise": "joint" if explanation.scaling.joint else "frame",
             "cases": len(subject.rows),
+            "draws": subject.draws,
             "left out": subject.left_out,
             "seen patients": subject.seen.patients,
             "notes": explanation.notes,
+            "class comparisons": [plain(dataclasses.asdict(each)) for each in explanation.comparisons],
             "aggregates": [_plain_group(group) for group in explanation.aggregates],
         },
     )
 
 
 def _plain_group(group: Group) -> dict[str, Any]:
-    return {**_plain(dataclasses.asdict(group)), "marked": group.marked}
-
-
-def _plain(value: Any) -> Any:
-    """Returns a value as JSON has it: None for NaN."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return {**plain(dataclasses.asdict(group)), "marked": group.marked}

@@ -11,8 +11,10 @@ from cmrbias.statistics.auc import Aucs, binary_auc, one_vs_rest_aucs
 from cmrbias.statistics.auc_differences import AucDifferences, Difference, auc_differences
 from cmrbias.statistics.auc_statistic import auc_statistic, weighted_auc
 from cmrbias.statistics.auc_summary import AucSummary, auc_summary
+from cmrbias.statistics.average_precision import average_precision
 from cmrbias.statistics.bootstrap import Replicates, Statistic, bootstrap, jackknife
 from cmrbias.statistics.calibration import brier_scores, expected_calibration_error
+from cmrbias.statistics.class_differences import ClassDifference, class_differences
 from cmrbias.statistics.classification import confusion_matrix
 from cmrbias.statistics.classification_summary import ClassificationSummary, classification_summary
 from cmrbias.statistics.correlation import correlation, correlation_statistic, partial_correlation
@@ -33,6 +35,7 @@ __all__ = [
     "AucDifferences",
     "AucSummary",
     "Aucs",
+    "ClassDifference",
     "ClassificationSummary",
     "Difference",
     "Estimate",
@@ -47,10 +50,12 @@ __all__ = [
     "auc_interval",
     "auc_statistic",
     "auc_summary",
+    "average_precision",
     "average_seeds",
     "binary_auc",
     "bootstrap",
     "brier_scores",
+    "class_differences",
     "classification_summary",
     "clopper_pearson_interval",
     "confusion_matrix",

@@ -95,9 +95,10 @@ def aggregate(
     known = scores[~np.isnan(scores)]
     maps = np.bincount(frames, minlength=len(names)).tolist()
     missing = np.bincount(frames[undefined], minlength=len(names)).tolist()
+    mean = mean_estimate(scores, strata, resamples, seed)
     return Aggregate(
-        mean=mean_estimate(scores, strata, resamples, seed),
-        mean_with_zeros=mean_estimate(filled, strata, resamples, seed),
+        mean=mean,
+        mean_with_zeros=mean_estimate(filled, strata, resamples, seed) if undefined.any() else mean,
         sd=float(known.std(ddof=1)) if len(known) > 1 else float("nan"),
         n=len(known),
         n_undefined=len(scores) - len(known),

@@ -66,6 +66,13 @@ class Cases:
         heart = self.cohort.masks(self.case[rows])[:, self._positions] != 0
         return torch.from_numpy(heart & self.complete[rows][..., None, None])
 
+    def spacing(self, rows: np.ndarray, size: int) -> np.ndarray:
+        """Returns the height and width in mm of pixels of images shown at ``size``: (n, 2) float64 or NaN."""
+        stored = self.cohort.pixel_sizes()[self.case[rows]]
+        assert self.cohort.image_shape is not None
+        spacing: np.ndarray = stored[:, None] * np.array(self.cohort.image_shape) / size
+        return spacing
+
     def largest_extent(self) -> int:
         """Returns the longest side of a heart mask of any case and frame in pixels, incomplete ones empty."""
         starts = range(0, len(self), _MEASURED)

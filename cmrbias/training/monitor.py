@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -69,20 +69,32 @@ def macro_auc(scores: Tensor, labels: Tensor) -> float:
 
 
 @contextmanager
-def estimated_statistics(network: nn.Module, batches: Iterable[Tensor]) -> Iterator[None]:
+def estimated_statistics(
+    network: nn.Module, batches: Iterable[Tensor], parts: Sequence[str] | None = None
+) -> Iterator[None]:
     """Within, the running statistics of batch norms are those of ``batches`` (N, C, H, W) of inputs.
 
     A network that was never trained has placeholders (mean 0, variance 1) there, so that what it
     computes in eval mode is not what it would compute after the first epoch. Afterwards everything
     is as it was.
+
+    Args:
+        network: whose batch norms are meant.
+        batches: of inputs.
+        parts: names of modules (as in ``named_modules``) in which batch norms are estimated; the others
+            keep their statistics and go by them. None: all.
     """
-    norms = [m for m in network.modules() if isinstance(m, _BatchNorm)]
+    found = {name: m for name, m in network.named_modules() if isinstance(m, _BatchNorm)}
+    chosen = found if parts is None else [name for name in found if _is_in(name, parts)]
+    norms = [found[name] for name in chosen]
     before = [({k: v.clone() for k, v in m.state_dict().items()}, m.momentum) for m in norms]
     training = network.training
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over batches
-    network.train()
+    network.train(parts is None)
+    for norm in norms:
+        norm.train()
     try:
         with torch.no_grad():
             for batch in batches:
@@ -94,3 +106,7 @@ def estimated_statistics(network: nn.Module, batches: Iterable[Tensor]) -> Itera
         for norm, (state, momentum) in zip(norms, before, strict=True):
             norm.load_state_dict(state)
             norm.momentum = momentum
+
+
+def _is_in(name: str, parts: Sequence[str]) -> bool:
+    return any(name == part or name.startswith(f"{part}.") for part in parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,14 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 
 import cmrbias
-from cmrbias import hookimpl, scores
+from cmrbias import hookimpl, ops, scores
 from cmrbias.api import Saliency
 from cmrbias.cli.main import make_cli
 from cmrbias.cohorts.format import Cohort
+from cmrbias.inputs import InputMode, fixed_donors
 from cmrbias.plugins import Origin, Plugins
 from cmrbias.report.overlays import Overlay, draw_figure
 from cmrbias.training.cases import Cases
@@ -190,7 +193,10 @@ def test_a_plugin_with_negative_maps_is_named(run, small_cohort, tmp_path, tiny_
     arguments = ["saliency", str(run), "--method", "bad", "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(make_cli(lambda: plugins), arguments)
     assert result.exit_code == 1
-    assert "saliency method 'bad' (dist-bad): the map of row 0, target 0 holds -1" in result.output
+    assert (
+        "saliency method 'bad' (dist-bad): the map of case c8, frame ED (row 0, target 0) holds -1"
+        in result.output
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -222,3 +228,202 @@ def test_coarse_maps_bring_a_warning(cli):
     said = cli("--method", "occlusion", "--method-option", "occlusion.cells=4", "--input", "heart").output
     assert "warning: occlusion: maps have 4 x 4 cells" in said
     assert "input heart: 4 cases" in said
+
+
+def group(folder: Path, *key: str) -> dict:
+    """The group of (map, target, label, frame)."""
+    found = json.loads((folder / "overlap.json").read_text())["aggregates"]
+    return next(g for g in found if (g["map"], g["target"], g["label"], g["frame"]) == key)
+
+
+def copied(cohort: Path, to: Path, pixel_size: float | None, column: list[str] | None = None) -> Path:
+    """The cohort with another pixel size, or one a case."""
+    shutil.copytree(cohort, to)
+    meta = json.loads((to / "cohort.json").read_text())
+    (to / "cohort.json").write_text(json.dumps({**meta, "pixel_size": pixel_size}))
+    if column is not None:
+        lines = (to / "cases.csv").read_text().splitlines()
+        cells = zip(lines, ["pixel_size", *column], strict=True)
+        (to / "cases.csv").write_text("".join(f"{line},{cell}\n" for line, cell in cells))
+    return to
+
+
+def test_dilated_masks_are_those_of_scipys_distances(cli, run, tiny_plugins, small_cohort, tmp_path):
+    result = cli()
+    network = cmrbias.load_classifier(run, tiny_plugins)
+    cohort = Cohort.open(small_cohort)
+    cases = Cases(cohort, cohort.cases("test"), network.frames)
+    names = cohort.column("case")[cases.case].tolist()
+    with torch.no_grad():
+        shown = cases.shown(np.arange(4), network.input, 48)
+        maps = network(shown, explain=network(shown).argmax(1))[1]
+    predicted = [
+        row for row in rows(tmp_path / "out") if row["map"] == "model" and row["class"] == row["predicted"]
+    ]
+    assert len(predicted) == 8
+    for row in predicted:
+        at = names.index(row["case"]), network.frames.index(row["frame"])
+        mask = cases.masks(np.arange(4))[at].numpy()
+        for margin in (5, 10):
+            near = distance_transform_edt(~mask, sampling=1.5) <= margin
+            found = ops.overlap_reference(maps[at][None], torch.as_tensor(near)[None])
+            for name, score in (
+                ("aks", scores.aks),
+                ("dsc", scores.dsc),
+                ("normalised-aks", scores.normalised_aks),
+            ):
+                cell = row[f"{name}-{margin}mm"]
+                assert float(cell or "nan") == pytest.approx(float(score(found)), abs=1e-5, nan_ok=True)
+            assert float(row[f"chance-{margin}mm"]) == pytest.approx(near.mean())
+            assert float(row[f"ceiling-{margin}mm"]) >= float(row["ceiling"]) - 1e-9
+    whole = group(tmp_path / "out", "model", "predicted", "all", "all")
+    assert [each["margin"] for each in whole["dilated"]] == [5, 10]
+    values = [float(row["dsc-10mm"]) for row in predicted]
+    assert whole["dilated"][1]["scores"]["dsc"]["mean"]["value"] == pytest.approx(np.mean(values))
+    assert "with the mask dilated" in result.output
+
+
+def test_without_a_pixel_size_nothing_is_dilated_and_that_is_said(cli, small_cohort, tmp_path):
+    said = cli("--cohort", copied(small_cohort, tmp_path / "c", None)).output
+    assert "no pixel size in this cohort: no scores with the mask dilated by 5 and 10 mm" in said
+    assert "with the mask dilated, so" not in said
+    assert "aks-5mm" not in rows(tmp_path / "out")[0]
+    assert group(tmp_path / "out", "model", "predicted", "all", "all")["dilated"] == []
+
+
+def test_pixel_sizes_may_be_a_column(cli, small_cohort, tmp_path):
+    column = ["1.5"] * 8 + ["1.5", "6", "", "3"]
+    said = cli("--cohort", copied(small_cohort, tmp_path / "c", None, column)).output
+    assert "1 cases have no pixel size: not among those with the mask dilated" in said
+    found = {row["case"]: row for row in rows(tmp_path / "out") if row["map"] == "centred-gaussian"}
+    assert found["c10"]["aks-5mm"] == found["c10"]["chance-5mm"] == ""
+    assert found["c9"]["aks-5mm"] == found["c9"]["aks"]  # pixels of 6 mm
+    assert float(found["c11"]["chance-5mm"]) > float(found["c11"]["chance"])
+    gaussian = group(tmp_path / "out", "centred-gaussian", "", "all", "all")
+    assert gaussian["scores"]["aks"]["n"] == 4
+    dilated = gaussian["dilated"][0]["scores"]["aks"]
+    assert (dilated["n"], dilated["n_undefined"]) == (3, 0)
+
+
+def test_classes_are_compared_plain_and_adjusted_for_the_masks_area(cli, small_cohort, tmp_path):
+    cohort = copied(small_cohort, tmp_path / "c", 1.5)
+    masks = np.load(cohort / "masks-00000.npy")
+    masks[[0, 3, 5], 1, 20:] = 0  # hearts of several sizes
+    masks[[1, 6], 0, :24] = 0
+    np.save(cohort / "masks-00000.npy", masks)
+    said = cli("--cohort", cohort, "--split", "train", "--allow-seen").output
+    assert "AKS between classes, patients A 4, B 4" in said
+    written = json.loads((tmp_path / "out" / "overlap.json").read_text())["class comparisons"]
+    assert [(c["target"], c["score"]) for c in written] == [
+        (target, score) for target in ("predicted", "true") for score in ("aks", "dsc", "normalised-aks")
+    ]
+    mine = [r for r in rows(tmp_path / "out") if r["map"] == "model" and r["class"] == r["predicted"]]
+    patients = sorted({r["patient"] for r in mine})
+    of = [[r for r in mine if r["patient"] == patient] for patient in patients]
+    dsc = np.array([np.mean([float(r["dsc"]) for r in each]) for each in of])
+    area = np.array([np.mean([float(r["chance"]) for r in each]) for each in of])
+    second = np.array([each[0]["label"] == "B" for each in of])
+    comparison = written[1]
+    assert comparison["patients"] == {"A": 4, "B": 4}
+    expected = dsc[~second].mean() - dsc[second].mean()
+    assert comparison["plain"][0]["estimate"]["value"] == pytest.approx(expected)
+    design = np.column_stack([~second, second, area]).astype(float)
+    first, other, _ = np.linalg.lstsq(design, dsc, rcond=None)[0]
+    assert comparison["adjusted"][0]["estimate"]["value"] == pytest.approx(first - other)
+
+
+@pytest.mark.parametrize("mode", ["swap-same-class", "swap-other-class"])
+def test_swapped_backgrounds_are_scored_per_draw_with_the_donors_of_evaluate(
+    cli, run, tiny_plugins, small_cohort, tmp_path, mode
+):
+    result = cli("--input", mode, "--overlays", 1)
+    assert result.exit_code == 0, result.output
+    assert f"input {mode}: the mean over 5 fixed donors a case" in result.output
+    found = [r for r in rows(tmp_path / "out") if r["map"] == "model" and r["class"] == r["predicted"]]
+    assert len(found) == 4 * 2 * 5
+    network = cmrbias.load_classifier(run, tiny_plugins)
+    cohort = Cohort.open(small_cohort)
+    cases = Cases(cohort, cohort.cases("test"), network.frames)
+    labels = torch.as_tensor(cases.codes("label"))
+    donors = fixed_donors(labels, torch.as_tensor(cases.codes("patient")), mode == "swap-same-class").numpy()
+    names = cohort.column("case")[cases.case].tolist()
+    by_case: dict[str, list[float]] = {}
+    for row in found:
+        i, draw, frame = names.index(row["case"]), int(row["draw"]), network.frames.index(row["frame"])
+        donor = donors[draw, i]
+        assert row["donor"] == names[donor]
+        with torch.no_grad():
+            shown = cases.shown(np.array([i]), InputMode(mode), 48, np.array([donor]))
+            maps = network(shown, explain=network(shown).argmax(1))[1]
+        expected = scores.aks(ops.overlap_reference(maps[:, frame], cases.masks(np.array([i]))[:, frame]))
+        assert float(row["aks"] or "nan") == pytest.approx(float(expected), abs=1e-5, nan_ok=True)
+        by_case.setdefault(row["case"], []).append(float(row["aks"] or "nan"))
+    whole = group(tmp_path / "out", "model", "predicted", "all", "all")["scores"]["aks"]
+    means = [np.nanmean(values) for values in by_case.values() if not np.isnan(values).all()]
+    assert whole["mean"]["value"] == pytest.approx(np.mean(means))
+    filled = [np.nan_to_num(values).mean() for values in by_case.values()]
+    assert whole["mean_with_zeros"]["value"] == pytest.approx(np.mean(filled))
+    assert whole["maps"] == {"ED": 20, "ES": 20}
+
+
+def test_joint_normalisation_scales_the_frames_of_a_case_together(
+    cli, run, tiny_plugins, small_cohort, tmp_path
+):
+    result = cli("--normalise", "joint")
+    assert "one min-max over the frames of a case" in result.output
+    assert json.loads((tmp_path / "out" / "overlap.json").read_text())["normalise"] == "joint"
+    network = cmrbias.load_classifier(run, tiny_plugins)
+    cohort = Cohort.open(small_cohort)
+    cases = Cases(cohort, cohort.cases("test"), network.frames)
+    names = cohort.column("case")[cases.case].tolist()
+    with torch.no_grad():
+        shown = cases.shown(np.arange(4), network.input, 48)
+        maps = network(shown, explain=network(shown).argmax(1))[1]
+    whole = torch.nn.functional.interpolate(maps.double(), (48, 48), mode="bilinear")
+    low, high = whole.amin((1, 2, 3), keepdim=True), whole.amax((1, 2, 3), keepdim=True)
+    x, y = (whole - low) / (high - low), cases.masks(np.arange(4)).double()
+    expected = 2 * (x * y).sum((2, 3)) / (x.sum((2, 3)) + y.sum((2, 3)))
+    for row in rows(tmp_path / "out"):
+        if row["map"] == "model" and row["class"] == row["predicted"]:
+            at = names.index(row["case"]), network.frames.index(row["frame"])
+            assert float(row["dsc"]) == pytest.approx(float(expected[at]), abs=1e-5)
+
+
+def test_sanity_is_told_by_a_sentence_a_line_and_written(cli, run, tmp_path):
+    result = cli("--sanity", "--method", "gradcam", "--method", "layercam")
+    assert result.exit_code == 0, result.output
+    for method in ("gradcam", "layercam"):
+        assert f"{method}, maps of 12 x 12 cells, of the class that the run predicts" in result.output
+    assert "SSIM of min-max maps (range 1) in windows of 7 x 7 cells" in result.output
+    assert result.output.count("not assessed: add --repeat RUN2") == 2
+    assert (
+        "null: similarity between the maps of two independently initialised networks, 10 pairs"
+        in result.output
+    )
+    with (tmp_path / "out" / "sanity.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    told = {(row["method"], row["check"], row["measure"]): row for row in written if row["check"] != "stage"}
+    assert len(told) == 2 * (2 + 1 + 1 + 1)
+    row = told["gradcam", "randomisation", "spearman"]
+    assert row["verdict"] == ("fails" if float(row["value"]) > float(row["null_quantile"]) else "passes")
+    assert row["sentence"] in result.output
+    assert float(told["layercam", "localisation", "auprc"]["prevalence"]) > 0
+    whole = json.loads((tmp_path / "out" / "sanity.json").read_text())
+    first = whole["verdicts"][0]
+    assert len(first["null"]["draws"]) == 10
+    assert first["null"]["quantile"] == pytest.approx(np.quantile(first["null"]["draws"], 0.95))
+    assert (whole["repeat"], whole["cells"]) == (None, {"gradcam": [12, 12], "layercam": [12, 12]})
+    assert not (tmp_path / "out" / "overlap.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--repeat", "x"], "--repeat: is for --sanity: add it"),
+        (["--sanity", "--overlays", "2"], "--overlays: has no part in --sanity"),
+        (["--sanity", "--target", "true"], "--target: has no part in --sanity"),
+        (["--sanity", "--reproduce", "x"], "x: not a run"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(cli, arguments, message):
+    test_wrong_input_is_one_line(cli, arguments, message)
