@@ -35,7 +35,7 @@ def added(found: Rendering, form: str, level: int, distance: float | None) -> np
 
 
 def capsule_places(wall: Wall, count: int) -> list[tuple[tuple[float, float], float]]:
-    """Returns centre in mm and direction in radians of each capsule on the skin, from the first rightwards."""
+    """Returns centre in mm and direction in radians of each capsule on the skin, left to right."""
     return _spaced(skin_track(wall, CAPSULE_MM[1]), count)
 
 
