@@ -74,6 +74,7 @@ class Cell:
         run: the training whose classifier is evaluated or explained.
         seed: of a training.
         plugins: distribution and version of each plugin that the options name.
+        twins: phantoms on which an evaluation compares predictions with those on the cohort.
     """
 
     kind: Kind
@@ -84,11 +85,12 @@ class Cell:
     run: Cell | None = None
     seed: int | None = None
     plugins: tuple[str, ...] = ()
+    twins: tuple[Cell, ...] = ()
 
     @property
     def after(self) -> tuple[Cell, ...]:
         """The cells that must be finished before."""
-        return tuple(c for c in (self.cohort, self.weights, self.run) if isinstance(c, Cell))
+        return tuple(c for c in (self.cohort, self.weights, self.run, *self.twins) if isinstance(c, Cell))
 
     @cached_property
     def digest(self) -> str:
@@ -111,6 +113,8 @@ class Cell:
             "plugins": self.plugins,
             **{name: source.digest for name, source in sources.items() if source is not None},
         }
+        if self.twins:
+            found["twins"] = [twin.digest for twin in self.twins]
         if self.kind == "cohort":
             from cmrbias.cohorts.phantom.cohort import RENDERING
 
@@ -138,6 +142,8 @@ def command(cell: Cell, study: Path) -> list[str]:
     if cell.cohort is not None:
         flag = "--twin-of" if cell.kind == "cohort" else "--cohort"
         words += [flag, str(output(cell.cohort, study))]
+    for twin in cell.twins:
+        words += ["--twins", str(output(twin, study))]
     if cell.weights is not None:
         words += ["--weights", str(output(cell.weights, study))]
     if cell.seed is not None:

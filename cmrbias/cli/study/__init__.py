@@ -7,6 +7,10 @@ import click
 from cmrbias.cli.lazy import LazyGroup
 
 COMMANDS = {
+    "calibration": (
+        "cmrbias.cli.study.calibration:command",
+        "Hold saliency measures against known reliance on a cue.",
+    ),
     "cell": ("cmrbias.cli.study.cell:command", "Compute one cell, as study plan prints it."),
 }
 HIDDEN = {"worker": ("cmrbias.cli.study.cell:worker", "Computes cells for --jobs.")}
