@@ -56,6 +56,9 @@ from cmrbias.options import pairs
 @click.option("--threshold", default=0.5, type=float, help="Of the map, inside (0, 1), for Dice and IoU.")
 @click.option("--overlays", default=0, type=click.IntRange(0), metavar="N", help="Draw N cases as PNG.")
 @click.option(
+    "--maps", "keep_maps", is_flag=True, help="Write maps.npz, the predicted class's maps of all cases."
+)
+@click.option(
     "--allow-seen", is_flag=True, help="Explain patients that the run has seen; the output says so."
 )
 @click.option("--resamples", default=2000, type=click.IntRange(1), help="Of patients, for the intervals.")
@@ -82,7 +85,7 @@ def command(ctx: click.Context, /, run: Path, **flags: Any) -> None:
         from cmrbias.report.overlays import require_matplotlib
 
         require_matplotlib()
-    asked = ("cohort", "split", "input", "target", "layer", "threshold", "allow_seen")
+    asked = ("cohort", "split", "input", "target", "layer", "threshold", "allow_seen", "keep_maps")
     explanation = explain(
         run,
         **{name: flags[name] for name in (*asked, "resamples", "seed", "device")},

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from cmrbias.errors import CmrbiasError
 from cmrbias.options import build, options_of
@@ -35,6 +37,8 @@ class Explanation:
         rows: the scores as columns.
         aggregates: means over patients.
         notes: what the user should know, a sentence each.
+        maps: method to the maps (n, F, h, w) float32 of the predicted class, a row each of
+            ``subject.rows``; empty unless asked for.
     """
 
     subject: Subject
@@ -44,6 +48,7 @@ class Explanation:
     rows: Rows
     aggregates: list[Group]
     notes: list[str]
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def overlap(self) -> list[dict[str, Any]]:
@@ -66,6 +71,7 @@ def explain(
     resamples: int = 2000,
     seed: int = 0,
     device: str = "auto",
+    keep_maps: bool = False,
     plugins: Plugins | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Explanation:
@@ -85,6 +91,7 @@ def explain(
         allow_seen: explain patients that the run has seen in training.
         resamples, seed: of the bootstrap over patients; the seed is also the untrained network's.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        keep_maps: hold the maps of all cases, a few hundred bytes each.
         plugins: what is installed; None means all that is.
         progress: called with cases done and cases in all.
 
@@ -105,8 +112,12 @@ def explain(
     notes = [f"{m.name}: {note}" for m in made for note in m.saliency.notes(subject.classifier)]
     scores = {entry.name: entry.thing for entry in plugins.registry("scores")}
     parts, done = [], -1
+    kept: dict[str, list[np.ndarray]] = {method.name: [] for method in made}
     with untrained(subject.classifier, plugins, subject.training_images(), seed) as unknowing:
-        for part in score_batches(subject, list(made), scores, unknowing, target, threshold):
+        batches = score_batches(
+            subject, list(made), scores, unknowing, target, threshold, kept if keep_maps else None
+        )
+        for part in batches:
             parts.append(part)
             if progress and part.method[0] == len(made) - 1:
                 done = int((subject.rows <= part.row[-1]).sum())
@@ -115,7 +126,8 @@ def explain(
     names = [method.name for method in made]
     groups = aggregates(rows, subject, names, target == "all", resamples, seed)
     notes += _notes(subject, rows, names)
-    return Explanation(subject, made, target, threshold, rows, groups, notes)
+    maps = {name: np.concatenate(found) for name, found in kept.items() if found}
+    return Explanation(subject, made, target, threshold, rows, groups, notes, maps)
 
 
 def _method(name: str, layer: str | None, given: Mapping[str, Any], plugins: Plugins) -> Method:

@@ -53,6 +53,7 @@ def score_batches(
     unknowing: Classifier,
     target: str,
     threshold: float,
+    kept: Mapping[str, list[np.ndarray]] | None = None,
 ) -> Iterator[Rows]:
     """Yields a batch's rows for each batch and method.
 
@@ -63,6 +64,8 @@ def score_batches(
         unknowing: the same network untrained.
         target: see ``chooser``.
         threshold: as in ``cmrbias.ops.overlap``.
+        kept: a method's name to a list that each batch's maps of the predicted class are added to,
+            (n, F, h, w) float32 of all frames.
     """
     wanted = {**scores, "chance": _chance, "ceiling": _ceiling, "constant": _constant}
     for shown in subject.stream(subject.rows):
@@ -70,6 +73,8 @@ def score_batches(
         choose = chooser(labels, len(subject.classifier.classes), target)
         for number, method in enumerate(methods):
             batch = _Batch.of(subject.classifier, unknowing, method.saliency, shown, choose)
+            if kept is not None:
+                kept[method.name].append(batch.of_predicted(shown.images.shape[1]))
             complete = torch.as_tensor(subject.cases.complete[shown.rows].ravel(), device=subject.device)
             assert shown.masks is not None
             masks = shown.masks.flatten(0, 1)[complete]
@@ -110,6 +115,13 @@ class _Batch:
         explained = torch.cat([classes, torch.stack([none, none, predicted], 1)], 1)
         kind = np.array([0] * classes.shape[1] + [1, 2, 3])
         return cls(every, explained.cpu().numpy(), kind, predicted.cpu().numpy())
+
+    def of_predicted(self, frames: int) -> np.ndarray:
+        """Returns the model's maps of the class it decided for: (n, frames, h, w) float32."""
+        column = ((self.explained == self.predicted[:, None]) & (self.kind == 0)).argmax(1)
+        maps = self.maps.unflatten(0, (-1, frames))[np.arange(len(column)), :, column]
+        found: np.ndarray = maps.float().cpu().numpy()
+        return found
 
 
 def _rows(

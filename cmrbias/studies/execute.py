@@ -90,6 +90,8 @@ def _call(told: dict[str, Any], place: Path, call: Call) -> None:
         )
     if told["kind"] in TRAINING and (_read(place / "out" / "run.json") or {}).get("status") != "finished":
         raise KeyboardInterrupt  # a training takes Ctrl-C for itself, saves and returns
+    if (place / "out" / "best.pt").exists():  # what only a resume needs is three times as large
+        (place / "out" / "last.pt").unlink(missing_ok=True)
 
 
 def _logged(words: Sequence[str], log: TextIO, call: Call) -> Any:

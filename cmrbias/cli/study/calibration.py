@@ -6,11 +6,12 @@ import dataclasses
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from cmrbias.cli.study.cell import caller
+from cmrbias.cli.study.compute import refuse_failed
 from cmrbias.cli.training import say
 from cmrbias.errors import CmrbiasError, unknown
 
@@ -48,7 +49,7 @@ def command(
     Trains the models full, heart, swap, SimCLR + probe and SimCLR + finetune on phantoms whose cue is as
     strong as each preset says, measures their reliance on it from twins, and writes calibration.csv, .json,
     .md and .png. Error rates need 20 replicates at strength 0: --preset full. Stopped anywhere, the same
-    command goes on.
+    command goes on; weights are removed once their replicate is measured.
     """
     from cmrbias.studies.calibration.design import PRESETS, cells_of, seconds_left, trials
 
@@ -65,7 +66,7 @@ def command(
         return
     _require_matplotlib()
     say(_announcement(biases, preset, chosen, len(found), seconds_left(cells, chosen, out)))
-    seconds = _compute(ctx, cells, out, jobs)
+    seconds = _compute(ctx, found, chosen, out, jobs)
     _write(found, biases, preset, chosen, cut, out, seconds)
 
 
@@ -90,21 +91,27 @@ def _announcement(biases: list[Bias], preset: str, chosen: Preset, models: int, 
     )
 
 
-def _compute(ctx: click.Context, cells: list[Any], out: Path, jobs: int) -> float:
-    """Computes the cells; returns the seconds."""
+def _compute(ctx: click.Context, found: list[Trial], chosen: Preset, out: Path, jobs: int) -> float:
+    """Computes the trials, a replicate after another; returns the seconds."""
+    from cmrbias.studies.calibration.design import by_replicate, cells_of, seconds_left
+    from cmrbias.studies.calibration.weights import drop_weights, renew_trainings
     from cmrbias.studies.runner import run_cells
 
-    started = time.monotonic()
-    try:
-        outcome = run_cells(cells, out, caller(ctx.obj), say, jobs)
-    except KeyboardInterrupt:
-        raise CmrbiasError("stopped: the same command goes on") from None
-    if outcome.failed:
-        names = ", ".join(cell.name for cell, _ in outcome.failed)
-        raise CmrbiasError(
-            f"{len(outcome.failed)} cells failed ({names}), {len(outcome.left)} that need them were left: "
-            "put right what their logs say and run the command again, finished cells are kept"
-        )
+    started, replicates = time.monotonic(), by_replicate(found)
+    expected = seconds_left(cells_of(found), chosen, out)
+    for number, trials in enumerate(replicates, 1):
+        cells = cells_of(trials)
+        if seconds_left(cells, chosen, out):
+            say(f"replicate {number} of {len(replicates)}: {trials[0].phantom}")
+            renew_trainings(cells, out)
+            try:
+                refuse_failed(run_cells(cells, out, caller(ctx.obj), say, jobs))
+            except KeyboardInterrupt:
+                raise CmrbiasError("stopped: the same command goes on") from None
+            left, passed = seconds_left(cells_of(found), chosen, out), time.monotonic() - started
+            if left:
+                say(f"about {math.ceil(passed / (expected - left) * left / 60)} minutes left")
+        drop_weights(cells, out)
     return time.monotonic() - started
 
 

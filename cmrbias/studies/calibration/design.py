@@ -1,6 +1,6 @@
 """What a calibration trains and measures: cue kinds, strengths, replicates, models; and how long it takes.
 
-A replicate is a new phantom and a new training seed. Each of its models is trained on the phantom and
+A replicate is a new phantom with a new training seed. Each of its models is trained on the phantom and
 measured on the phantom's own test patients and on their twins, never retrained.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cmrbias.cohorts.phantom.settings import CUES, PhantomOptions, check
@@ -117,8 +118,8 @@ PRESETS = {
         50,
         "one epoch on a handful of patients: numbers mean nothing",
     ),
-    "quick": Preset({0.0: 2, 0.5: 1, 0.95: 2}, patients=100, epochs=(10, 5, 40), warning="short trainings"),
-    "default": Preset({0.0: 6, 0.3: 3, 0.6: 4, 0.95: 6}),
+    "quick": Preset({0.0: 2, 0.5: 1, 0.95: 2}, patients=95, epochs=(10, 5, 40), warning="short trainings"),
+    "default": Preset({0.0: 5, 0.3: 3, 0.6: 3, 0.95: 5}, patients=115),
     "full": Preset({0.0: 20, 0.3: 20, 0.6: 20, 0.95: 20}, patients=160, epochs=(12, 8, 40)),
 }
 
@@ -129,7 +130,7 @@ class Trial:
 
     Attributes:
         bias, strength: of the phantom.
-        replicate: number within the strength.
+        replicate: number within the strength, from 0.
         model: a key of ``MODELS``.
         behaviour: test input to the cell that compares predictions on the cohort and its twins.
         swapped: the cell with BG-gap.
@@ -145,13 +146,18 @@ class Trial:
     saliency: dict[str, Cell]
 
     @property
+    def phantom(self) -> str:
+        """Its replicate in words."""
+        return f"{self.bias.name}, strength {self.strength:g}, replicate {self.replicate + 1}"
+
+    @property
     def cells(self) -> tuple[Cell, ...]:
         """All that must be finished to read its points."""
         return (*self.behaviour.values(), self.swapped, *self.saliency.values())
 
 
 def trials(biases: Iterable[Bias], preset: Preset) -> Iterator[Trial]:
-    """Yields every model of every replicate, replicate by replicate so that a stop leaves whole ones."""
+    """Yields every model of every replicate."""
     for bias in biases:
         for strength, count in preset.replicates.items():
             for replicate in range(count):
@@ -191,7 +197,7 @@ def _replicate(bias: Bias, strength: float, replicate: int, preset: Preset) -> I
             weights=encoder if model.pretrained else None,
             seed=seed,
         )
-        made = {"cohort": cohort, "run": run}
+        measured = partial(Cell, cohort=cohort, run=run)
         shown = {mode: ("--input", mode, *shared) for mode in model.shown}
         swaps = ("--input", "swap-same-class", "--input", "swap-other-class", *shared)
         yield Trial(
@@ -199,16 +205,24 @@ def _replicate(bias: Bias, strength: float, replicate: int, preset: Preset) -> I
             strength,
             replicate,
             name,
-            {
-                mode: Cell("evaluate", f"{name} shown {mode} and twins, {of}", words, twins=twins, **made)
+            behaviour={
+                mode: measured("evaluate", f"{name} shown {mode} and twins, {of}", words, twins=twins)
                 for mode, words in shown.items()
             },
-            Cell("evaluate", f"{name} shown swaps, {of}", swaps, **made),
-            {
-                mode: Cell("saliency", f"{name} shown {mode}, {of}", words, **made)
+            swapped=measured("evaluate", f"{name} shown swaps, {of}", swaps),
+            saliency={
+                mode: measured("saliency", f"{name} shown {mode}, {of}", words)
                 for mode, words in shown.items()
             },
         )
+
+
+def by_replicate(found: Iterable[Trial]) -> list[list[Trial]]:
+    """Returns the trials replicate by replicate."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in found:
+        groups.setdefault(trial.phantom, []).append(trial)
+    return list(groups.values())
 
 
 def cells_of(found: Iterable[Trial]) -> list[Cell]:

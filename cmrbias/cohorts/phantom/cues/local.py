@@ -72,7 +72,8 @@ def _line(canvas: Canvas, found: Rendering, form: str, level: int, distance: flo
         radii = outwards = thickness / 2
     centres = track.points + outwards[:, None] * track.outward
     reach = float(np.hypot(*np.ptp(centres, axis=0))) / 2 + 16
-    window = canvas.window(*(centres.max(0) + centres.min(0)) / 2, reach=reach)
+    across, down = ((centres.max(0) + centres.min(0)) / 2).tolist()
+    window = canvas.window(across, down, reach)
     cover = np.zeros(canvas.signal.shape)
     cover[window] = discs(canvas.x[:, window[1]], canvas.y[window[0]], canvas.pixel, centres, radii)
     return cover

@@ -46,7 +46,7 @@ def _noisy(images: np.ndarray, deviation: float, rng: np.random.Generator) -> np
 def _blurred(images: np.ndarray, deviation: float) -> np.ndarray:
     """Returns the images smoothed by a Gaussian, its deviation in pixels, that ends at their edges."""
     rows, columns = (_gaussian(length, deviation) for length in images.shape[-2:])
-    return np.rint(rows @ images @ columns.T)
+    return np.asarray(np.rint(rows @ images @ columns.T))
 
 
 def _gaussian(length: int, deviation: float) -> np.ndarray:
