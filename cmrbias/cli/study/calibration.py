@@ -132,7 +132,7 @@ def _write(
         "network": " ".join(NETWORK),
         "versions": versions(),
     }
-    calibration = calibrate(list(points(found, out)), cut, settings, _notes(preset, chosen))
+    calibration = calibrate(list(points(found, out)), cut, settings, _notes(biases, preset, chosen))
     write_calibration(calibration, out)
     draw_calibration(calibration, out / "calibration.png")
     for line in text(calibration):
@@ -144,8 +144,10 @@ def _write(
     click.echo(f"next: cmrbias study calibration {again}")
 
 
-def _notes(preset: str, chosen: Preset) -> list[str]:
+def _notes(biases: list[Bias], preset: str, chosen: Preset) -> list[str]:
     """Returns what must stand beside the numbers."""
+    from cmrbias.studies.calibration.design import UNSEEN
+
     warning = [f"preset {preset}: {chosen.warning}"] if chosen.warning else []
     return [
         *warning,
@@ -154,6 +156,7 @@ def _notes(preset: str, chosen: Preset) -> list[str]:
         "BG-gap of the macro AUC; suspicious: BG-gap high, the others low",
         "intervals of single points are over patients, those of correlations and AUROCs over replicates",
         "nothing is retrained on twins: a refitted head would hide the shortcut",
+        *(f"{bias.name}: this cue {UNSEEN[bias.kind]}" for bias in biases if bias.kind in UNSEEN),
     ]
 
 

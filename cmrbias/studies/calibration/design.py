@@ -17,10 +17,20 @@ from cmrbias.studies.cells import Cell, Kind, folder, ordered
 from cmrbias.studies.execute import finished
 
 NETWORK = ("--backbone", "resnet18", "--stride", "16")  # 7 x 7 cells at 112 px
+TRAINING = ("--lr", "1e-3", "--augment", "flip")  # crops and rotations would cut off cues at the edge
 VIEWS = ("--augment", "crop,flip,contrast,rotate")  # the paper's, without contours
 FRAMES, TRAINED = 2, 0.7  # of a phantom's case; share of its patients
 RENDERED, LEARNT, TESTED = 40.0, 98.0, 250.0  # images a second, seen on two cores at 112 px
 STARTED = 1.5  # seconds a cell takes beside its images
+
+
+UNSEEN = {
+    "global": "changes the whole image: no background is left that a mask could separate, so that overlap "
+    "with the heart cannot tell of it",
+    "geometric": "is where the heart lies: overlap with the heart cannot tell of it",
+    "inside": "lies in the heart: overlap with the heart must take it for heart",
+}
+"""Kinds of cue that overlap with the heart cannot detect, and why."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +199,7 @@ def _replicate(bias: Bias, strength: float, replicate: int, preset: Preset) -> I
     shared = ("--resamples", str(preset.resamples))
     for name, model in MODELS.items():
         trained = (*NETWORK, *size, "--batch", str(preset.batch), "--validation", "0", "--input", model.input)
+        trained += () if model.kind == "probe" else TRAINING
         run = Cell(
             model.kind,
             f"{name}, {of}",
