@@ -28,6 +28,7 @@ def write_report(path: Path, content: Mapping[str, Any]) -> None:
 
     text = resources.files("cmrbias.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.policies["json.dumps_kwargs"] = {}  # in the order of the study, not of the alphabet
     page = environment.from_string(text).render(content).encode()
     write_atomically(path, lambda file: file.write(page))
 

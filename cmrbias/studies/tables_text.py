@@ -18,7 +18,7 @@ _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
 
 
 def write_table(table: Table, folder: Path) -> list[Path]:
-    """Writes NAME.csv, NAME.md, NAME.tex (the table) and, if it has numbers, NAME-numbers.csv (a line each)."""
+    """Writes NAME.csv, NAME.md, NAME.tex and, of a table with numbers, NAME-numbers.csv, a line each."""
     texts = {
         f"{table.name}.csv": _csv([_header(table), *_rows(table)]),
         f"{table.name}.md": markdown(table),
