@@ -14,7 +14,6 @@ from cmrbias.statistics import (
     bootstrap,
     correlation,
     mean_statistic,
-    midranks,
     partial_correlation,
     weighted_auc,
 )
@@ -99,7 +98,7 @@ def panel(
         correlation(values[:, 0], values[:, 1], "pearson"),
         correlation(values[:, 0], values[:, 1], "spearman"),
         None if replicates is None else _interval(*replicates),
-        None if replicates is None else _interval(*(np.apply_along_axis(midranks, 1, r) for r in replicates)),
+        None if replicates is None else _interval(*map(_row_ranks, replicates)),
     )
 
 
@@ -134,6 +133,14 @@ def _overlap_statistic(score: str, seeds: Sequence[Maps], patients: np.ndarray) 
 
 def _drawn(statistic: Statistic, draws: PatientDraws, column: int) -> np.ndarray:
     return np.concatenate([statistic(weights)[:, column] for weights in draws.weights()])
+
+
+def _row_ranks(values: np.ndarray) -> np.ndarray:
+    """Returns each row's ranks (B, M), the mean rank for ties: few models, many resamples."""
+    below = (values[:, :, None] > values[:, None, :]).sum(axis=2)
+    equal = (values[:, :, None] == values[:, None, :]).sum(axis=2)
+    ranks: np.ndarray = below + (equal + 1) / 2
+    return ranks
 
 
 def _interval(x: np.ndarray, y: np.ndarray, level: float = 0.95) -> Interval:

@@ -22,6 +22,7 @@ from cmrbias.studies.definition import (
     RowEntry,
     TableEntry,
 )
+from cmrbias.studies.extent import extent
 
 _NAMED = {"method": "methods", "backbone": "backbones", "pairs": "pairings"}  # flags that may name a plugin's
 _SALIENCY = {"method": "saliency"}
@@ -140,7 +141,7 @@ class Study:
         source = self._pretrained(entry, cohort, seed) if entry.pretrain else self._initial(entry)
         flags = {}
         if entry.as_long_as is not None:
-            flags["epochs"] = self._as_long(self.definition.models[entry.as_long_as])
+            flags["epochs"] = self._as_long(self.definition.models[entry.as_long_as], cohort)
         return self._classifier(ADAPT[entry.adapt], name, entry, cohort, source, seed, flags)
 
     def _classifier(
@@ -172,18 +173,23 @@ class Study:
             return self.imagenet
         return None if entry.weights == "none" else Given.file(Path(entry.weights))
 
-    def _as_long(self, other: ModelEntry) -> int:
-        """Returns the epochs of a supervised training that sees as many images as CSS and finetuning.
+    def _as_long(self, other: ModelEntry, cohort: str) -> int:
+        """Returns the epochs of supervised training that show at least as many images as CSS and finetuning.
 
         A pretraining epoch shows every training frame in as many views as the method has; a supervised
-        one every frame once, but for the part that validates. Runs record what they saw.
+        one the frames of the cases that do not validate. Runs record what they saw, tables show it.
         """
         method = str(other.pretrain.get("method"))
         views = len(getattr(self.plugins.registry("methods").get(method), "views", ((), ())))
-        recipe = self._recipe("finetune")
-        validation = float(self._flags("finetune").get("validation", recipe.options["validation"]))
-        shown = views * self._epochs("pretrain", method) / (1 - validation)
-        return self._epochs("finetune", "") + math.ceil(shown)
+        cases, frames, classes = extent(self.cohort(cohort), self.definition.cohorts[cohort].label)
+        css, supervised = self._recipe("pretrain", method), self._recipe("finetune")
+        recipes: tuple[tuple[Kind, Any], ...] = (("pretrain", css), ("finetune", supervised))
+        batches = [int(self._flags(kind).get("batch") or recipe.batch) for kind, recipe in recipes]
+        validation = float(self._flags("finetune").get("validation", supervised.options["validation"]))
+        fewest = math.floor(cases * (1 - validation)) - (classes if validation else 0)
+        shown = views * (cases * frames // batches[0] * batches[0]) * self._epochs("pretrain", method)
+        an_epoch = max(fewest // batches[1], 1) * batches[1] * frames
+        return self._epochs("finetune", "") + math.ceil(shown / an_epoch)
 
     def _epochs(self, kind: Kind, method: str) -> int:
         return int(self._flags(kind).get("epochs") or self._recipe(kind, method).epochs)

@@ -123,7 +123,7 @@ def _correlations(name: str, title: str, grid: list[list[Panel]]) -> Table:
         "Whiskers: SD over seeds. Under 10 models the figure describes and proves nothing.",
     )
     blocks = (Block("Correlation over models", tuple(lines)), Block("Points: overlap, AUC", tuple(points)))
-    return Table(name, title, columns, blocks, notes)
+    return Table(name, f"{title} In numbers", columns, blocks, notes)
 
 
 def _cases(name: str, models: tuple[str, ...], cases: dict[str, list[ByCase]]) -> Table:

@@ -8,6 +8,7 @@ from pathlib import Path
 from cmrbias.studies.build import Study
 from cmrbias.studies.figure2 import figure2
 from cmrbias.studies.figure3 import figure3
+from cmrbias.studies.report import Drawn, report
 from cmrbias.studies.tables import Table, TableMaker
 from cmrbias.studies.tables_text import write_table
 
@@ -23,23 +24,24 @@ def write_outputs(study: Study, folder: Path, images: bool, say: Say) -> list[Ta
         images: whether pixels of patients may be shown.
         say: told of each file.
     """
-    tables, figures = [], []
-    for name in study.definition.tables:
-        tables.append(TableMaker(study, name, folder).table())
+    tables = [TableMaker(study, name, folder).table() for name in study.definition.tables]
+    figures = []
     for name, entry in study.definition.figures.items():
         if entry.panels:
             files, beside = figure2(study, name, folder)
-            figures.append((entry.title, files[0]))
             tables += beside
+            alt = "Overlap of saliency and heart against AUC, one point a model; numbers in the table"
         elif images:
             files = figure3(study, name, folder)
-            figures.append((entry.title, files[0]))
+            alt = "Saliency maps over images of the same cases, one column a model, the heart outlined"
         else:
             (folder / f"{name}.png").unlink(missing_ok=True)  # one with pixels may be there from before
             say(f"{name}: left out, it shows pixels of patients")
             continue
+        figures.append(Drawn(name, entry.title, files[0], alt))
         say(f"wrote {', '.join(str(file) for file in files)}")
     for table in tables:
         written = write_table(table, folder)
-        say(f"wrote {written[0]} (also .md, .tex and -numbers.csv)")
+        say(f"wrote {written[0]} (also .md and .tex)")
+    say(f"wrote {report(study, tables, figures, folder, images)}")
     return tables

@@ -51,6 +51,7 @@ def run_cells(cells: Iterable[Cell], study: Path, call: Call, say: Say, jobs: in
     Raises:
         KeyboardInterrupt: stopped; called again, it goes on.
     """
+    study = study.absolute()
     outcome, waiting = Outcome(), []
     for cell in ordered(cells):
         if finished(describe(cell, study)):

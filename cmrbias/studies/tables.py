@@ -78,8 +78,8 @@ class TableMaker:
 
     def table(self) -> Table:
         """Returns the table."""
-        blocks = [self._models(), *(self._by_class() if self.entry.by_class else self._by_row())]
-        blocks += [self._baselines(), *self._seeds()]
+        blocks = [*(self._by_class() if self.entry.by_class else self._by_row())]
+        blocks += [*self._seeds(), self._baselines(), self._models()]
         return Table(
             self.name,
             self.entry.title,

@@ -18,13 +18,14 @@ _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
 
 
 def write_table(table: Table, folder: Path) -> list[Path]:
-    """Writes NAME.csv, NAME.md, NAME.tex (the table) and NAME-numbers.csv (a line a number); returns them."""
+    """Writes NAME.csv, NAME.md, NAME.tex and, of a table with numbers, NAME-numbers.csv, a line each."""
     texts = {
         f"{table.name}.csv": _csv([_header(table), *_rows(table)]),
         f"{table.name}.md": markdown(table),
         f"{table.name}.tex": latex(table),
-        f"{table.name}-numbers.csv": _csv(_numbers(table)),
     }
+    if any(line.numbers for block in table.blocks for line in block.lines):
+        texts[f"{table.name}-numbers.csv"] = _csv(_numbers(table))
     paths = []
     for name, text in texts.items():
         paths.append(folder / name)
