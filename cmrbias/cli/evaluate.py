@@ -33,6 +33,14 @@ from cmrbias.options import pairs
     metavar="RUN",
     help="Another run on the same patients, for paired differences; repeatable.",
 )
+@click.option(
+    "--twins",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="COHORT",
+    help="Twin of the tested phantom (cohort phantom --twin-of): how far RUN relies on the cue, as total "
+    "variation between predictions on twins, flipped decisions and differences in AUC; repeatable.",
+)
 @click.option("--label", help="The cohort's column of labels [default: the run's].")
 @click.option(
     "--label-map",
@@ -59,6 +67,7 @@ def command(
     split: str,
     inputs: tuple[str, ...],
     against: tuple[Path, ...],
+    twins: tuple[Path, ...],
     label: str | None,
     label_map: str | None,
     allow_seen: bool,
@@ -87,6 +96,7 @@ def command(
         split=split,
         inputs=inputs,
         against=against,
+        twins=twins,
         label=label,
         label_map=None if label_map is None else _mapped(label_map),
         allow_seen=allow_seen,

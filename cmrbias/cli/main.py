@@ -20,6 +20,7 @@ BUILT_IN = {
     "probe": ("cmrbias.cli.probe:command", "Train a linear layer on frozen features."),
     "evaluate": ("cmrbias.cli.evaluate:command", "Test a classifier: predictions, scores with intervals."),
     "saliency": ("cmrbias.cli.saliency:command", "See where a classifier looks: maps against heart masks."),
+    "study": ("cmrbias.cli.study:command", "Compute the tables and figures of a study."),
     "benchmark": ("cmrbias.cli.benchmark:command", "Time the kernels beside plain ways to do the same."),
     "plugins": ("cmrbias.cli.plugins:command", "List plugins and show what they offer."),
 }

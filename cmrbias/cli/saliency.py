@@ -13,7 +13,13 @@ import click
 from cmrbias.errors import CmrbiasError
 from cmrbias.options import pairs
 
-OF_OVERLAP = ("target", "threshold", "normalise", "overlays")  # flags that sanity checks have no use for
+OF_OVERLAP = (
+    "target",
+    "threshold",
+    "normalise",
+    "overlays",
+    "keep_maps",
+)  # flags that sanity checks have no use for
 OF_SANITY = ("repeat", "reproduce")
 
 
@@ -65,6 +71,9 @@ OF_SANITY = ("repeat", "reproduce")
     help="Min-max of each frame's map, or one over the frames of a case.",
 )
 @click.option("--overlays", default=0, type=click.IntRange(0), metavar="N", help="Draw N cases as PNG.")
+@click.option(
+    "--maps", "keep_maps", is_flag=True, help="Write maps.npz, the predicted class's maps of all cases."
+)
 @click.option(
     "--sanity",
     is_flag=True,
@@ -163,7 +172,7 @@ def _refuse_useless(ctx: click.Context, flags: dict[str, Any]) -> None:
             why = "has no part in --sanity: leave one of them out"
             if not flags["sanity"]:
                 why = "is for --sanity: add it"
-            raise CmrbiasError(f"--{name}: {why}")
+            raise CmrbiasError(f"--{name.removeprefix('keep_')}: {why}")
 
 
 def _common(flags: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from cmrbias.evaluation.pairs import Against, adjusted, background_gap, compare
 from cmrbias.evaluation.prediction import Progress, predict
 from cmrbias.evaluation.selection import tested_cohort
 from cmrbias.evaluation.subject import Asked, Subject, open_subject
+from cmrbias.evaluation.twins import open_twins, twinned
 from cmrbias.plugins import Plugins
 from cmrbias.training.precision import pick_device, pick_precision
 from cmrbias.training.run import Run
@@ -30,6 +32,7 @@ def evaluate(
     split: str = "test",
     inputs: Sequence[str] = (),
     against: Sequence[Path | str] = (),
+    twins: Sequence[Path | str] = (),
     label: str | None = None,
     label_map: Mapping[str, str] | None = None,
     allow_seen: bool = False,
@@ -49,6 +52,7 @@ def evaluate(
         split: of the cohort.
         inputs: test inputs (``inputs.TESTING``), or ``all``; none: the run's own and ``full``.
         against: other runs, on the same patients under the same inputs.
+        twins: twins of the cohort (``cohort phantom --twin-of``): how far the run relies on the cue.
         label: the cohort's column of labels; None is the run's.
         label_map: the run's class -> the cohort's label, for diagnoses that they share.
         allow_seen: test patients that the run has seen in training; every table says so.
@@ -62,10 +66,12 @@ def evaluate(
         progress: called after each batch.
 
     Raises:
-        CmrbiasError: see ``open_subject``, ``condition``, ``destination`` and ``refuse_absent``.
+        CmrbiasError: see ``open_subject``, ``condition``, ``destination``, ``refuse_absent`` and
+            ``open_twins``.
     """
     path, where = Path(run), pick_device(device)
     asked = Asked(tested_cohort(Run.open(path), cohort), split, label, label_map, allow_seen)
+    opened = open_twins(asked.cohort, twins)
     subject, *others = _subjects([path, *map(Path, against)], asked, where, plugins)
     folder = destination(subject.run, asked, None if out is None else Path(out))
     sampling, arithmetic = Resampling(resamples, seed), pick_precision(precision, where)
@@ -85,6 +91,13 @@ def evaluate(
         for other in others
         for shown in conditions
     ]
+    reliance = []
+    for twin in opened:
+        again = replace(asked, cohort=twin)
+        other = open_subject(path, again, where, plugins)
+        for shown in conditions:
+            found = predicted(other, condition(other, shown.mode, again, seed))
+            reliance.append(twinned(asked.cohort, predictions[shown.mode.name], twin, found, sampling))
     evaluation = Evaluation(
         asked=asked,
         subject=subject,
@@ -95,6 +108,7 @@ def evaluate(
         scores={c.mode.name: score(predictions[c.mode.name], c, sampling) for c in conditions},
         bg_gap=background_gap(predictions, sampling),
         comparisons=adjusted(pairs),
+        twins=reliance,
         out=folder,
     )
     write_evaluation(evaluation)

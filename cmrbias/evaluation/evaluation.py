@@ -20,6 +20,7 @@ from cmrbias.evaluation.measures import InputScores, Resampling
 from cmrbias.evaluation.pairs import Against, Pair
 from cmrbias.evaluation.prediction import Predictions
 from cmrbias.evaluation.subject import Asked, Subject
+from cmrbias.evaluation.twins import Twinned
 from cmrbias.files import write_atomically, write_json
 from cmrbias.statistics import Estimate
 from cmrbias.training.run import versions
@@ -39,6 +40,7 @@ class Evaluation:
         scores: by test input.
         bg_gap: ``swap-same-class`` less ``swap-other-class``, if both were tested.
         comparisons: with each other run under each test input.
+        twins: with the predictions of each twin of the cohort under each test input.
         out: the directory of ``predictions.csv`` and ``scores.json``.
     """
 
@@ -51,6 +53,7 @@ class Evaluation:
     scores: dict[str, InputScores]
     bg_gap: Pair | None
     comparisons: list[Against]
+    twins: list[Twinned]
     out: Path
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,6 +83,7 @@ class Evaluation:
             "inputs": plain(self.scores),
             "bg_gap": plain(self.bg_gap),
             "against": plain(self.comparisons),
+            "twins": plain(self.twins),
         }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from cmrbias.evaluation.evaluation import Evaluation
 from cmrbias.evaluation.measures import InputScores
 from cmrbias.evaluation.pairs import Against, Pair
+from cmrbias.evaluation.twins import OTHER, Twinned
 from cmrbias.statistics import Estimate, Interval
 
 HEADER = ("figure", "value", "95 % interval", "n", "how", "unreliable", "in small samples")
@@ -34,7 +35,7 @@ class Notes:
 
 
 def tables(evaluation: Evaluation) -> Iterator[str]:
-    """Yields lines: what was tested, a table a test input, BG-gap, differences from the other runs.
+    """Yields lines: what was tested, a table a test input, BG-gap, differences from other runs, twins.
 
     Every title says how many cases there are and whether patients were seen in training.
     """
@@ -62,6 +63,10 @@ def tables(evaluation: Evaluation) -> Iterator[str]:
     for each in evaluation.comparisons:
         yield from _titled(evaluation, f"less {each.run}, input {each.input}, {_paired(each.pair)}")
         yield from _differences(each.pair, each)
+    for twin in evaluation.twins:
+        title = f"twin {twin.cohort} (cue levels: {twin.levels}), input {twin.input}, {_paired(twin.pair)}"
+        yield from _titled(evaluation, f"{title}; {twin.changed} have another cue level there")
+        yield from _twin(twin)
 
 
 def aligned(rows: Sequence[Row]) -> Iterator[str]:
@@ -169,6 +174,17 @@ def _differences(pair: Pair, comparison: Against | None = None) -> Iterator[str]
         header = (*header[:4], "p (DeLong, Holm)", *header[4:])
         rows = [(*row[:4], value, *row[4:]) for row, value in zip(rows, p, strict=True)]
     yield from aligned([header, *rows])
+    yield from notes.lines()
+
+
+def _twin(twin: Twinned) -> Iterator[str]:
+    notes = Notes()
+    name = "total variation" + (" (reliance)" if twin.levels == OTHER else "")
+    named = [(name, twin.total_variation), ("decisions flipped", twin.flipped)]
+    auc = twin.pair.auc
+    named += [("AUC micro, less the twin's", auc.micro.estimate)]
+    named += [("AUC macro, less the twin's", auc.macro.estimate)]
+    yield from aligned([HEADER, *(_row(name, estimate, notes) for name, estimate in named)])
     yield from notes.lines()
 
 

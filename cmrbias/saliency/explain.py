@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ class Explanation:
         aggregates: means over patients.
         comparisons: of the patients' classes, plain and adjusted for the mask's area.
         notes: what the user should know, a sentence each.
+        maps: method to the maps (n, F, h, w) float32 of the predicted class, a row each of
+            ``subject.rows``; empty unless asked for.
     """
 
     subject: Subject
@@ -49,6 +51,7 @@ class Explanation:
     aggregates: list[Group]
     comparisons: list[Comparison]
     notes: list[str]
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def overlap(self) -> list[dict[str, Any]]:
@@ -72,6 +75,7 @@ def explain(
     resamples: int = 2000,
     seed: int = 0,
     device: str = "auto",
+    keep_maps: bool = False,
     plugins: Plugins | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Explanation:
@@ -93,6 +97,7 @@ def explain(
         resamples, seed: of the bootstrap over patients; the seed is also that of the untrained network
             and of donors.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        keep_maps: hold the maps of all cases, a few hundred bytes each.
         plugins: what is installed; None means all that is.
         progress: called with cases done and cases in all.
 
@@ -111,13 +116,22 @@ def explain(
             f"{subject.cases.cohort.path}: no case's {subject.classifier.target!r} is one of the classes "
             f"{', '.join(subject.classifier.classes)}, which --target true explains: use --target predicted"
         )
+    if keep_maps and subject.draws > 1:
+        raise CmrbiasError(
+            f"--maps: input {subject.mode.name} shows a case before {subject.draws} donors: expected an "
+            "input that shows it once"
+        )
     made = make_methods(methods, layer, method_options, plugins)
     notes = [f"{m.name}: {note}" for m in made for note in m.saliency.notes(subject.classifier)]
     scores = {entry.name: entry.thing for entry in plugins.registry("scores")}
     scaling = Scaling(threshold, normalise == "joint")
     parts, done = [], 0
+    kept: dict[str, list[np.ndarray]] = {method.name: [] for method in made}
     with untrained(subject.classifier, plugins, subject.training_images(), seed) as unknowing:
-        for part in score_batches(subject, list(made), scores, unknowing, target, scaling):
+        batches = score_batches(
+            subject, list(made), scores, unknowing, target, scaling, kept if keep_maps else None
+        )
+        for part in batches:
             parts.append(part)
             if progress and part.method[0] == len(made) - 1:
                 done += len(np.unique(part.row))
@@ -130,4 +144,5 @@ def explain(
         mine = rows.method == number
         notes += coarse_note(name, int(rows.height[mine][0]), int(rows.width[mine][0]))
     notes += subject_notes(subject)
-    return Explanation(subject, made, target, scaling, rows, groups, compared, notes)
+    maps = {name: np.concatenate(found) for name, found in kept.items() if found}
+    return Explanation(subject, made, target, scaling, rows, groups, compared, notes, maps)

@@ -47,6 +47,7 @@ def score_batches(
     unknowing: Classifier,
     target: str,
     scaling: Scaling,
+    kept: Mapping[str, list[np.ndarray]] | None = None,
 ) -> Iterator[Rows]:
     """Yields a batch's rows for each draw of donors, batch and method.
 
@@ -57,6 +58,8 @@ def score_batches(
         unknowing: the same network untrained.
         target: see ``chooser``.
         scaling: how maps become [0, 1].
+        kept: a method's name to a list that each batch's maps of the predicted class are added to,
+            (n, F, h, w) float32 of all frames.
     """
     for draw in range(subject.draws):
         for shown in subject.stream(subject.rows, draw):
@@ -65,6 +68,8 @@ def score_batches(
             hearts = _Hearts.of(subject, shown)
             for number, method in enumerate(methods):
                 batch = _Batch.of(subject.classifier, unknowing, method.saliency, shown, choose)
+                if kept is not None:
+                    kept[method.name].append(batch.of_predicted(shown.images.shape[1]))
                 refuse_wrong_maps(batch.maps, method.source, subject.frame_names(shown.rows))
                 found = _scored(batch.maps, hearts, scores, scaling)
                 yield _rows(batch, found, shown.rows, hearts.complete.cpu().numpy(), number, draw)
@@ -167,6 +172,13 @@ class _Batch:
         explained = torch.cat([classes, torch.stack([none, none, predicted], 1)], 1)
         kind = np.array([0] * classes.shape[1] + [1, 2, 3])
         return cls(every, explained.cpu().numpy(), kind, predicted.cpu().numpy())
+
+    def of_predicted(self, frames: int) -> np.ndarray:
+        """Returns the model's maps of the class it decided for: (n, frames, h, w) float32."""
+        column = ((self.explained == self.predicted[:, None]) & (self.kind == 0)).argmax(1)
+        maps = self.maps.unflatten(0, (-1, frames))[np.arange(len(column)), :, column]
+        found: np.ndarray = maps.float().cpu().numpy()
+        return found
 
 
 def _rows(

@@ -6,7 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from cmrbias.files import plain, write_json
+import numpy as np
+
+from cmrbias.files import plain, write_atomically, write_json
 from cmrbias.saliency.aggregates import Group
 from cmrbias.saliency.explain import Explanation
 from cmrbias.saliency.subject import Subject
@@ -27,9 +29,17 @@ def destination(subject: Subject) -> Path:
 
 
 def write_explanation(explanation: Explanation, folder: Path) -> None:
-    """Writes ``overlap.csv`` and ``overlap.json`` into a folder, which is made if need be."""
+    """Writes ``overlap.csv``, ``maps.npz`` if maps were kept, and ``overlap.json`` into a folder.
+
+    ``maps.npz`` has ``case`` (n,), ``frame`` (F,) and for each method its maps (n, F, h, w) float32 of the
+    predicted class, as they were before upsampling. The folder is made if need be.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     subject = explanation.subject
+    if explanation.maps:
+        names = subject.cases.cohort.column("case")[subject.cases.case[subject.rows]]
+        arrays = {"case": names.astype(str), "frame": np.array(subject.cases.frames), **explanation.maps}
+        write_atomically(folder / "maps.npz", lambda file: np.savez_compressed(file, **arrays))
     methods = [method.name for method in explanation.methods]
     write_overlap(folder / "overlap.csv", records(explanation.rows, subject, methods))
     write_json(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -135,7 +136,7 @@ class Loop:
         started, images, error = time.perf_counter(), 0, None
         at = self.position
         done = at.epoch * self.steps_per_epoch + at.step
-        self.progress = Progress(self.recipe.epochs, self.steps_per_epoch, done)
+        self.progress = Progress(self.recipe.epochs, self.steps_per_epoch, done, sys.stderr)
         self.loggers.call("on_run_start", run=self.run)
         try:
             with _interrupt() as interrupted:

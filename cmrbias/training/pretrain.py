@@ -124,6 +124,14 @@ class Pretrain(Task):
             metrics["knn_accuracy"] = knn_accuracy(embeddings, self._label[rows], patients)
         return metrics
 
+    def record(self) -> dict[str, Any]:
+        """Returns what the encoder starts from, and how many images (views) it sees an epoch."""
+        batch = self.setup.recipe.batch
+        return {
+            "initialisation": self.setup.options.weights or "random init",
+            "images_per_epoch": len(self) // batch * batch * len(self.pipelines),
+        }
+
     def checkpoint(self) -> dict[str, Any]:
         """Returns the backbone's weights and name."""
         return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Mapping
 from typing import TextIO
@@ -19,7 +18,7 @@ class Progress:
     """
 
     def __init__(
-        self, epochs: int, steps_per_epoch: int, done: int = 0, stream: TextIO | None = sys.stderr
+        self, epochs: int, steps_per_epoch: int, done: int = 0, stream: TextIO | None = None
     ) -> None:
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch

@@ -18,9 +18,9 @@ def draw_levels(
         classes: (N,) int64 codes.
         shares: (K,) the classes' shares, sum 1.
         strength: 0 to 1.
-        condition: ``as-trained``; ``independent``, always drawn from the shares; ``absent``, -1
-            everywhere; ``reversed``, as trained with each class at the level of another (see
-            ``reversed_map``).
+        condition: ``as-trained``, and ``permuted``, which ``permuted_within`` takes from there;
+            ``independent``, always drawn from the shares; ``absent``, -1 everywhere; ``reversed``, as
+            trained with each class at the level of another (see ``reversed_map``).
         rng: the cue's own stream.
     """
     follows = rng.random(len(classes)) < strength
@@ -31,6 +31,15 @@ def draw_levels(
         return drawn
     own = reversed_map(len(shares))[classes] if condition == "reversed" else classes
     return np.where(follows, own, drawn)
+
+
+def permuted_within(levels: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns levels (N,) exchanged at random between the cases of each group (N,): equal counts in each."""
+    permuted = levels.copy()
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        permuted[members] = levels[rng.permutation(members)]
+    return permuted
 
 
 def reversed_map(levels: int) -> np.ndarray:
@@ -55,7 +64,7 @@ def expected_table(shares: np.ndarray, strength: float, condition: str) -> np.nd
     chance = np.outer(shares, shares)
     if condition == "absent":
         return 0 * chance
-    if condition == "independent":
+    if condition in ("independent", "permuted"):
         return chance
     follow = np.diag(shares)
     if condition == "reversed":

@@ -19,10 +19,11 @@ from cmrbias.cohorts.phantom.association import (
     draw_levels,
     expected_table,
     other_levels,
+    permuted_within,
     reversed_map,
 )
 from cmrbias.cohorts.phantom.canvas import FIELD_MM
-from cmrbias.cohorts.phantom.cues import add_cue
+from cmrbias.cohorts.phantom.cues import Cue, add_cue
 from cmrbias.cohorts.phantom.patients import draw_classes, draw_split, stream
 from cmrbias.cohorts.phantom.rendering import render
 from cmrbias.cohorts.phantom.scanner import ANATOMY_MAXIMUM, LOOKS, valid_area
@@ -85,7 +86,7 @@ def default_phantom(cache: Path, progress: Progress | None = None) -> Path:
 
     Its name holds a digest of its options and of ``RENDERING``, so that a change makes a new one.
     """
-    recipe = json.dumps([dataclasses.asdict(DEFAULT), RENDERING], sort_keys=True)
+    recipe = json.dumps([DEFAULT.record(), RENDERING], sort_keys=True)
     path = cache / f"phantom-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -112,7 +113,11 @@ def _condition(options: PhantomOptions) -> str:
 def _levels(options: PhantomOptions) -> np.ndarray:
     """Returns the cue's level of each case (N,), -1 for none."""
     classes, rng = _classes(options), stream(options.seed, "cue")
-    return draw_levels(classes, _shares(classes), options.cue_strength, _condition(options), rng)
+    condition = _condition(options)
+    levels = draw_levels(classes, _shares(classes), options.cue_strength, condition, rng)
+    if condition == "permuted":
+        return permuted_within(levels, draw_split(classes, options.seed), rng)
+    return levels
 
 
 def _write(
@@ -146,6 +151,7 @@ def _case(
     options: PhantomOptions, patient: int, diagnosis: str, level: int
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     """Returns a case's row, images and masks."""
+    cue = Cue.of(options)
     found = render(
         patient,
         diagnosis,
@@ -153,6 +159,7 @@ def _case(
         site=options.site,
         size=options.image_size,
         seed=options.seed,
+        shift=cue.heart_shift(level),
     )
     # runs remember the patients they saw: a twin is the same patient, one of another seed is not
     name = f"s{options.seed}-p{patient:05d}"
@@ -165,7 +172,7 @@ def _case(
         "site": options.site,
         **{column: f"{value:.2f}" for column, value in found.heart.truth().items()},
     }
-    images = add_cue(options.cue, found.images, level, len(options.class_names), found.wall)
+    images = add_cue(cue, found, level, stream(options.seed, "cue-appearance", patient))
     return row, images, found.masks
 
 
@@ -178,9 +185,10 @@ def _provenance(
     return {
         "source": "phantom",
         "rendering": RENDERING,
-        "phantom": dataclasses.asdict(options),
+        "phantom": options.record(),
         "cue": {
             "kind": options.cue,
+            **({"form": options.form} if options.cue_form else {}),
             "column": "cue",
             "level_of_class": {name: int(level) for name, level in zip(names, moved, strict=True)},
             "achieved": _association(count_table(classes, levels, len(names))),

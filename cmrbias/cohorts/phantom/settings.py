@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from cmrbias.errors import CmrbiasError, unknown
 from cmrbias.options import option
@@ -14,8 +16,20 @@ CLASSES = {
 """Set of diagnoses -> diagnosis -> its share of the patients (Nakashima et al. 2023, "Data")."""
 
 SITES = ("A", "B")
-CUES = ("none", "local-far", "global")
-CONDITIONS = ("as-trained", "independent", "absent", "reversed")
+_LOCAL = ("marker", "wire", "fat")
+CUES: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "local-far": _LOCAL,
+    "local-near": _LOCAL,
+    "texture": (),
+    "global": ("shading", "noise", "sharpness"),
+    "geometric": (),
+    "inside": (),
+}
+"""Kind of cue -> the forms it comes in, the default one first."""
+
+CONDITIONS = ("as-trained", "independent", "permuted", "absent", "reversed")
+NEAR_MM, FARTHEST_MM = 10.0, 60.0  # of a local-near cue from the heart: by default, and at most
 SMALLEST_IMAGE = 32
 
 
@@ -26,11 +40,29 @@ class PhantomOptions:
     patients: int = option(120, "patients, one case each", minimum=1)
     classes: str = option("acdc", "diagnoses: acdc (NOR DCM HCM MINF RV) or cm (ICM NICM AMYL HCM)")
     site: str = option("A", "scanner look: A, or B (smaller field of view, flatter coil, noisier, softer)")
-    cue: str = option("none", "contextual cue: none, local-far (skin markers) or global (shading)")
+    cue: str = option(
+        "none",
+        "contextual cue: none, local-far (on the skin, two cells of a 7 x 7 map from the heart and more), "
+        "local-near (near the heart), texture (outside the heart), global (whole image), geometric (place of "
+        "the heart) or inside (in the blood pool)",
+    )
+    cue_form: str | None = option(
+        None, "of a local cue: marker, wire or fat; of a global one: shading, noise or sharpness [first]"
+    )
+    cue_distance: float | None = option(
+        None,
+        f"mm from the heart to a local-near cue [{NEAR_MM:.0f}]",
+        minimum=0,
+        maximum=FARTHEST_MM,
+    )
     cue_strength: float = option(
         0.9, "probability that a case's cue is that of its diagnosis", minimum=0, maximum=1
     )
-    cue_condition: str = option("as-trained", "as-trained, independent, absent or reversed")
+    cue_condition: str = option(
+        "as-trained",
+        "as-trained; independent (levels drawn whatever the diagnosis); permuted (as trained, then exchanged "
+        "between the cases of a split); absent; or reversed",
+    )
     anatomy_strength: float = option(
         0.32,
         "how far diagnoses change the heart: 0 not at all, 1 as in textbooks; at the default a classifier "
@@ -46,6 +78,20 @@ class PhantomOptions:
         """The diagnoses, in the order of the cue's levels."""
         return tuple(CLASSES[self.classes])
 
+    @property
+    def form(self) -> str:
+        """The form of the cue, empty where its kind has one only."""
+        return self.cue_form or next(iter(CUES[self.cue]), "")
+
+    @property
+    def distance(self) -> float:
+        """How far a ``local-near`` cue is from the heart, in mm."""
+        return NEAR_MM if self.cue_distance is None else self.cue_distance
+
+    def record(self) -> dict[str, Any]:
+        """Returns the options as plain values, without those that were not asked for (None)."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+
 
 def check(options: PhantomOptions) -> None:
     """Raises a CmrbiasError that names the first value that no phantom can be made with."""
@@ -53,6 +99,7 @@ def check(options: PhantomOptions) -> None:
     _known("site", options.site, SITES)
     _known("cue", options.cue, CUES)
     _known("cue condition", options.cue_condition, CONDITIONS)
+    _check_cue(options)
     for flag, value in (
         ("--cue-strength", options.cue_strength),
         ("--anatomy-strength", options.anatomy_strength),
@@ -72,6 +119,23 @@ def check(options: PhantomOptions) -> None:
         )
     if options.seed < 0:
         raise CmrbiasError(f"--seed: expected 0 or more, got {options.seed}")
+
+
+def _check_cue(options: PhantomOptions) -> None:
+    forms, kind = CUES[options.cue], options.cue
+    if options.cue_form is not None:
+        if not forms:
+            raise CmrbiasError(f"--cue-form: a cue of kind {kind!r} comes in one form: leave it out")
+        _known(f"form of a {kind} cue", options.cue_form, forms)
+    if options.cue_distance is not None:
+        if kind != "local-near":
+            raise CmrbiasError(
+                f"--cue-distance: expected --cue local-near, which alone has a distance, found {kind}"
+            )
+        if not 0 <= options.cue_distance <= FARTHEST_MM:
+            raise CmrbiasError(
+                f"--cue-distance: expected 0 to {FARTHEST_MM:.0f} mm, got {options.cue_distance}"
+            )
 
 
 def _known(kind: str, name: str, valid: object) -> None:

@@ -12,6 +12,7 @@ from cmrbias.cohorts.phantom.association import (
     draw_levels,
     expected_table,
     other_levels,
+    permuted_within,
     reversed_map,
 )
 
@@ -97,6 +98,16 @@ def test_other_levels_are_other_and_evenly_spread():
     assert (others != levels).all()
     steps = np.bincount((others - levels) % 5, minlength=5) / len(levels)
     assert steps == pytest.approx([0, 0.25, 0.25, 0.25, 0.25], abs=0.02)
+
+
+def test_permuting_keeps_each_groups_levels_and_breaks_the_association():
+    levels, groups = levels_at(1.0), np.arange(len(CLASSES)) % 3
+    permuted = permuted_within(levels, groups, np.random.default_rng(0))
+    for group in range(3):
+        counts = [np.bincount(each[groups == group]) for each in (levels, permuted)]
+        assert counts[0].tolist() == counts[1].tolist()
+    assert cramers_v(contingency(levels)) == pytest.approx(1)
+    assert cramers_v(contingency(permuted)) < 0.03
 
 
 def test_other_levels_of_cases_without_a_cue_are_levels():

@@ -10,8 +10,9 @@ from scipy.stats.contingency import association
 from cmrbias.cohorts.format import Cohort
 from cmrbias.cohorts.phantom import cohort as phantom
 from cmrbias.cohorts.phantom.cohort import default_phantom, make_phantom, twin
-from cmrbias.cohorts.phantom.cues import cue_region
+from cmrbias.cohorts.phantom.cues import Cue, add_cue
 from cmrbias.cohorts.phantom.patients import stream
+from cmrbias.cohorts.phantom.rendering import Rendering
 from cmrbias.cohorts.phantom.settings import PhantomOptions
 from cmrbias.cohorts.phantom.torso import draw_wall
 from cmrbias.errors import CmrbiasError
@@ -88,9 +89,17 @@ def test_anatomy_moves_neither_body_nor_cue(small, folder):
     assert (labels(strong) != labels(small)).any()
 
 
+def cue_region(patient):
+    """Where any level of the markers may change an image (64, 64) bool."""
+    dark = np.zeros((2, 64, 64), np.uint8)
+    found = Rendering(dark, dark, None, draw_wall(stream(0, "body", patient)), (0, 0, 64, 64))
+    cue = Cue.of(SMALL)
+    return np.any([add_cue(cue, found, level, stream(0, "x")) for level in range(5)], axis=(0, 1))
+
+
 def outside_cue_equal(one, other):
     for patient, (a, b) in enumerate(zip(pictures(one), pictures(other), strict=True)):
-        region = cue_region("local-far", 64, 5, draw_wall(stream(0, "body", patient)))
+        region = cue_region(patient)
         if not (a[:, ~region] == b[:, ~region]).all():
             return False
     return True
@@ -121,7 +130,49 @@ def test_twins_of_a_global_cue_differ_in_the_heart_too(folder):
     assert (pictures(other)[heart] != pictures(source)[heart]).any()
 
 
-@pytest.mark.parametrize("condition", ["as-trained", "independent", "absent", "reversed"])
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [("local-far", "fat"), ("local-near", "marker"), ("local-near", "wire"), ("texture", None)],
+)
+def test_twins_of_local_and_texture_cues_have_the_same_heart_to_the_bit(folder, kind, form):
+    source = made(folder / f"{kind}-{form}", cue=kind, cue_form=form, patients=5)
+    twin(source.path, folder / f"{kind}-{form}-twin")
+    other = Cohort.open(folder / f"{kind}-{form}-twin")
+    heart = labels(source) > 0
+    assert (labels(other) == labels(source)).all()
+    assert (pictures(other)[heart] == pictures(source)[heart]).all()
+    assert (pictures(other) != pictures(source)).any(axis=(1, 2, 3)).all()
+
+
+def test_twins_of_a_geometric_cue_have_the_same_hearts_elsewhere(folder):
+    source = made(folder / "geometric", cue="geometric", patients=5)
+    twin(source.path, folder / "geometric-twin")
+    other = Cohort.open(folder / "geometric-twin")
+    assert columns(other, "area_ef", "wall_mm") == columns(source, "area_ef", "wall_mm")
+    across = [np.nonzero(labels(c))[3] for c in (source, other)]
+    assert across[0].tolist() != across[1].tolist()
+
+
+def test_permuted_keeps_the_levels_of_each_split_and_gives_them_to_other_cases(small, folder):
+    permuted = made(folder / "permuted", cue_condition="permuted")
+    for split in ("train", "test"):
+        rows = small.cases(split)
+        assert sorted(permuted.column("cue")[rows]) == sorted(small.column("cue")[rows])
+    assert (permuted.column("cue") != small.column("cue")).any()
+    assert permuted.meta["provenance"]["cue"]["expected"] == {
+        "cramers_v": pytest.approx(0, abs=1e-12),
+        "bayes_auc": pytest.approx(0.5),
+    }
+
+
+def test_options_that_were_not_asked_for_are_not_recorded(small, folder):
+    assert not {"cue_form", "cue_distance"} & set(small.meta["provenance"]["phantom"])
+    near = made(folder / "near", cue="local-near", cue_form="wire", cue_distance=25.0, patients=5)
+    recorded = near.meta["provenance"]["phantom"]
+    assert (recorded["cue_form"], recorded["cue_distance"]) == ("wire", 25.0)
+
+
+@pytest.mark.parametrize("condition", ["as-trained", "independent", "permuted", "absent", "reversed"])
 def test_a_twin_under_a_condition_is_the_cohort_made_under_it(small, folder, condition):
     path = folder / f"twin-{condition}"
     twin(small.path, path, condition)
@@ -168,6 +219,10 @@ def test_cm_keeps_the_papers_proportions(folder):
         ({"cue_strength": float("nan")}, "--cue-strength: expected 0 to 1"),
         ({"anatomy_strength": -0.1}, "--anatomy-strength: expected 0 to 1"),
         ({"cue": "localfar"}, "unknown cue 'localfar': did you mean 'local-far'"),
+        ({"cue_form": "wires"}, "unknown form of a local-far cue 'wires': did you mean 'wire'"),
+        ({"cue": "texture", "cue_form": "wire"}, "--cue-form: a cue of kind 'texture' comes in one form"),
+        ({"cue_distance": 5.0}, "--cue-distance: expected --cue local-near, which alone has a distance"),
+        ({"cue": "local-near", "cue_distance": 99.0}, "--cue-distance: expected 0 to 60 mm, got 99.0"),
         ({"cue_condition": "reverse"}, "did you mean 'reversed'"),
         ({"classes": "ACDC"}, "unknown classes 'ACDC'"),
         ({"site": "C"}, "unknown site 'C'"),

@@ -1,0 +1,1 @@
+"""Studies: experiments as data, the cells that they are made of, and running them."""

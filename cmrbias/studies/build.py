@@ -1,0 +1,305 @@
+"""From a definition to cells: which trainings, evaluations and maps each model needs on each row."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cmrbias.errors import CmrbiasError, unknown
+from cmrbias.plugins import Plugins
+from cmrbias.studies.cells import Cell, Given, Kind
+from cmrbias.studies.definition import (
+    Definition,
+    FigureEntry,
+    Flags,
+    ModelEntry,
+    Preset,
+    RowEntry,
+    TableEntry,
+)
+from cmrbias.studies.extent import extent
+
+_NAMED = {"method": "methods", "backbone": "backbones", "pairs": "pairings"}  # flags that may name a plugin's
+_SALIENCY = {"method": "saliency"}
+ADAPT: dict[str, Kind] = {"finetune": "finetune", "linear": "probe"}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A model on a row with a seed.
+
+    Attributes:
+        train: whose classifier is tested.
+        evaluate: predictions and scores; under the model's own test input and ``full``.
+        saliency: test input to its cell; none for a row with a label map.
+        tested: the model's own test input.
+    """
+
+    train: Cell
+    evaluate: Cell
+    saliency: dict[str, Cell]
+    tested: str
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All that must be finished to read the trial's numbers."""
+        return (self.evaluate, *self.saliency.values())
+
+
+@dataclass(frozen=True)
+class Study:
+    """A definition with what the command line says of it.
+
+    Attributes:
+        definition: what the file says.
+        preset: how large.
+        preset_name: what it is called.
+        seeds: of the trainings.
+        cohorts: those given, by name; the others are phantoms.
+        imagenet: weights that models start from; None: at random.
+        plugins: what is installed.
+    """
+
+    definition: Definition
+    preset: Preset
+    preset_name: str
+    seeds: tuple[int, ...]
+    cohorts: Mapping[str, Given]
+    imagenet: Given | None
+    plugins: Plugins
+
+    def trials(self, model: str, row: str) -> list[Trial]:
+        """Returns a model on a row, a trial a seed."""
+        return [self._trial(model, row, seed) for seed in self.seeds]
+
+    def cells_of(self, part: TableEntry | FigureEntry) -> Iterator[Cell]:
+        """Yields what a table or a figure takes its numbers from."""
+        for model, row in pairs_of(part):
+            for trial in self.trials(model, row):
+                yield from trial.cells
+
+    def title(self, model: str) -> str:
+        """Returns what tables call a model."""
+        return self.definition.models[model].title or model
+
+    def other_data(self, row: str) -> bool:
+        """Whether a row's cohorts cannot be the paper's."""
+        entry = self.definition.rows[row]
+        names = {entry.cohort, entry.trained_on} - {None}
+        return not all(n in self.cohorts and self.definition.cohorts[n].public for n in names if n)
+
+    def cohort(self, name: str) -> Cell | Given:
+        """Returns a cohort: the one given, or a phantom."""
+        if name in self.cohorts:
+            return self.cohorts[name]
+        phantom = self.definition.cohorts[name].phantom
+        if not phantom:
+            raise CmrbiasError(f"cohort {name!r}: is no phantom and was not given: --cohort {name}=PATH")
+        return Cell("cohort", name, _words({**phantom, **self.preset.phantom}))
+
+    def _trial(self, model: str, row: str, seed: int) -> Trial:
+        entry, where = self.definition.models[model], self.definition.rows[row]
+        train = self._trained(model, entry, where, seed)
+        name = f"{self.title(model)}, {row}, seed {seed}"
+        tested = _tested(entry.input)
+        cohort = self.cohort(where.cohort)
+        mapped = {"label-map": where.label_map} if where.label_map else {}
+        evaluate = self._cell("evaluate", name, mapped, cohort=cohort, run=train)
+        inputs = [] if mapped else dict.fromkeys((tested, "full"))
+        saliency = {
+            shown: self._cell(
+                "saliency", f"{name}, shown {shown}", {"input": shown, "maps": True}, cohort=cohort, run=train
+            )
+            for shown in inputs
+        }
+        return Trial(train, evaluate, saliency, tested)
+
+    def _trained(self, model: str, entry: ModelEntry, row: RowEntry, seed: int) -> Cell:
+        """Returns the training whose classifier is tested on a row."""
+        if row.trained_on is None or row.label_map:
+            return self._at_home(model, entry, row.trained_on or row.cohort, seed)
+        transfer = row.transfer or entry.transfer
+        if entry.transfer == "none":  # nothing was learnt that could be transferred
+            return self._at_home(model, entry, row.cohort, seed)
+        source = (
+            self._pretrained(entry, row.trained_on, seed)
+            if transfer == "css"
+            else self._at_home(model, entry, row.trained_on, seed)
+        )
+        kind = ADAPT[row.adapt or entry.transfer_adapt]
+        name = f"{self.title(model)} from {row.trained_on} on {row.cohort}, seed {seed}"
+        return self._classifier(kind, name, entry, row.cohort, source, seed)
+
+    def _at_home(self, model: str, entry: ModelEntry, cohort: str, seed: int) -> Cell:
+        """Returns the training on one cohort alone."""
+        name = f"{self.title(model)} on {cohort}, seed {seed}"
+        source = self._pretrained(entry, cohort, seed) if entry.pretrain else self._initial(entry)
+        flags = {}
+        if entry.as_long_as is not None:
+            flags["epochs"] = self._as_long(self.definition.models[entry.as_long_as], cohort)
+        return self._classifier(ADAPT[entry.adapt], name, entry, cohort, source, seed, flags)
+
+    def _classifier(
+        self,
+        kind: Kind,
+        name: str,
+        entry: ModelEntry,
+        cohort: str,
+        weights: Cell | Given | None,
+        seed: int,
+        flags: Flags | None = None,
+    ) -> Cell:
+        label = self.definition.cohorts[cohort].label
+        own: Flags = {"input": entry.input, "input-option": list(entry.input_option)}
+        own |= {"label": label} if label else {}
+        own |= {**entry.train, **(flags or {})}
+        return self._cell(kind, name, own, cohort=self.cohort(cohort), weights=weights, seed=seed)
+
+    def _pretrained(self, entry: ModelEntry, cohort: str, seed: int) -> Cell:
+        name = f"{entry.pretrain.get('method')} on {cohort}, seed {seed}"
+        weights = self._initial(entry)
+        return self._cell(
+            "pretrain", name, entry.pretrain, cohort=self.cohort(cohort), weights=weights, seed=seed
+        )
+
+    def _initial(self, entry: ModelEntry) -> Given | None:
+        """Returns the weights that a model starts from; None: at random."""
+        if entry.weights == "imagenet":
+            return self.imagenet
+        return None if entry.weights == "none" else Given.file(Path(entry.weights))
+
+    def _as_long(self, other: ModelEntry, cohort: str) -> int:
+        """Returns the epochs of supervised training that show at least as many images as CSS and finetuning.
+
+        A pretraining epoch shows every training frame in as many views as the method has; a supervised
+        one the frames of the cases that do not validate. Runs record what they saw, tables show it.
+        """
+        method = str(other.pretrain.get("method"))
+        views = len(getattr(self.plugins.registry("methods").get(method), "views", ((), ())))
+        cases, frames, classes = extent(self.cohort(cohort), self.definition.cohorts[cohort].label)
+        css, supervised = self._recipe("pretrain", method), self._recipe("finetune")
+        recipes: tuple[tuple[Kind, Any], ...] = (("pretrain", css), ("finetune", supervised))
+        batches = [int(self._flags(kind).get("batch") or recipe.batch) for kind, recipe in recipes]
+        validation = float(self._flags("finetune").get("validation", supervised.options["validation"]))
+        fewest = math.floor(cases * (1 - validation)) - (classes if validation else 0)
+        shown = views * (cases * frames // batches[0] * batches[0]) * self._epochs("pretrain", method)
+        an_epoch = max(fewest // batches[1], 1) * batches[1] * frames
+        return self._epochs("finetune", "") + math.ceil(shown / an_epoch)
+
+    def _epochs(self, kind: Kind, method: str) -> int:
+        return int(self._flags(kind).get("epochs") or self._recipe(kind, method).epochs)
+
+    def _recipe(self, kind: Kind, method: str = "") -> Any:
+        registry = self.plugins.registry("methods" if kind == "pretrain" else "tasks")
+        owner = registry.get(method if kind == "pretrain" else "classify")
+        return owner.recipes[self._flags(kind).get("recipe", "quick")]
+
+    def _flags(self, kind: Kind) -> Flags:
+        """Returns the preset's flags of a command."""
+        shared = self.preset.train if kind in ("pretrain", "finetune", "probe") else {}
+        return {**shared, **getattr(self.preset, kind)}
+
+    def _cell(self, kind: Kind, name: str, flags: Flags, **made: Any) -> Cell:
+        """Returns a cell: the preset's flags, then its own, and which plugins they name."""
+        every = {**self._flags(kind), **flags}
+        return Cell(kind, name, _words(every), plugins=self._offered(kind, every), **made)
+
+    def _offered(self, kind: Kind, flags: Flags) -> tuple[str, ...]:
+        kinds = _SALIENCY if kind == "saliency" else _NAMED
+        entries = [
+            self.plugins.registry(kinds[flag]).entry(str(name))
+            for flag, value in flags.items()
+            if flag in kinds
+            for name in (value if isinstance(value, list) else [value])
+        ]
+        return tuple(sorted({f"{e.distribution} {e.version}" for e in entries} - self._own))
+
+    @cached_property
+    def _own(self) -> set[str]:
+        origin = self.plugins.origins["builtin"]
+        return {f"{origin.distribution} {origin.version}"}
+
+
+def make_study(
+    definition: Definition,
+    plugins: Plugins,
+    preset: str = "default",
+    seeds: int | None = None,
+    cohorts: Mapping[str, Path] | None = None,
+    imagenet: Path | None = None,
+) -> Study:
+    """Returns the study of a definition and what the command line says.
+
+    Raises:
+        CmrbiasError: no such preset or cohort, or a cohort or weights that cannot be read.
+    """
+    if preset not in definition.presets:
+        raise unknown("preset", preset, definition.presets)
+    given = {n: Path(c.path) for n, c in definition.cohorts.items() if c.path} | dict(cohorts or {})
+    for name in given:
+        if name not in definition.cohorts:
+            raise unknown("cohort of the study", name, definition.cohorts)
+    chosen = definition.presets[preset]
+    return Study(
+        definition,
+        chosen,
+        preset,
+        tuple(range(seeds or chosen.seeds)),
+        {name: Given.cohort(path) for name, path in given.items()},
+        None if imagenet is None else Given.file(imagenet),
+        plugins,
+    )
+
+
+def only(study: Study, part: str) -> Study:
+    """Returns the study with one of its tables or figures.
+
+    Raises:
+        CmrbiasError: it has none of that name.
+    """
+    definition = study.definition
+    if part not in definition.tables and part not in definition.figures:
+        raise unknown("table or figure", part, (*definition.tables, *definition.figures))
+    tables = {name: entry for name, entry in definition.tables.items() if name == part}
+    figures = {name: entry for name, entry in definition.figures.items() if name == part}
+    return dataclasses.replace(
+        study, definition=dataclasses.replace(definition, tables=tables, figures=figures)
+    )
+
+
+def cells_of(study: Study) -> list[Cell]:
+    """Returns what all tables and figures of a study take their numbers from."""
+    parts = (*study.definition.tables.values(), *study.definition.figures.values())
+    return list({cell.digest: cell for part in parts for cell in study.cells_of(part)}.values())
+
+
+def pairs_of(part: TableEntry | FigureEntry) -> Iterator[tuple[str, str]]:
+    """Yields each model and row that a table or a figure shows."""
+    if isinstance(part, TableEntry):
+        yield from ((column, row) for column in part.columns for row in part.rows)
+        return
+    rows = dict.fromkeys(panel[axis] for panel in part.panels for axis in ("overlap", "auc"))
+    yield from ((model, row) for model in part.models for row in rows)
+    yield from ((column["model"], column["row"]) for column in part.columns)
+
+
+def _tested(mode: str) -> str:
+    """Returns the input in which a classifier trained in ``mode`` is tested."""
+    from cmrbias.inputs import InputMode
+
+    return InputMode(mode).tested().name
+
+
+def _words(flags: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns flags as a command line has them; those of a list are repeated, True has no value."""
+    words: list[str] = []
+    for name, value in flags.items():
+        flag = f"-{name}" if len(name) == 1 else f"--{name}"
+        for each in value if isinstance(value, list) else [value]:
+            words += [flag] if each is True else [flag, str(each)]
+    return tuple(words)

@@ -1,0 +1,151 @@
+"""Figure 2: overlap against accuracy, one labelled point a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cmrbias.files import write_atomically
+from cmrbias.statistics import Estimate
+from cmrbias.studies.association import ByCase, Panel, by_case, panel
+from cmrbias.studies.build import Study
+from cmrbias.studies.column import Column
+from cmrbias.studies.numbers import UNRELIABLE, with_interval
+from cmrbias.studies.tables import Block, Line, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SCORES = {"aks": "AKS", "normalised-aks": "normalised AKS", "dsc": "soft DSC"}
+_INK = "#0072B2"
+
+
+def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Table]]:
+    """Draws NAME.png and NAME.svg; returns them and the tables that belong to them.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    entry = study.definition.figures[name]
+    resamples = int(study.preset.evaluate.get("resamples", 2000))
+    column = cache(lambda model, row: Column(tuple(study.trials(model, row)), folder, resamples))
+    titles = [study.title(model) for model in entry.models]
+    grid = [
+        [
+            panel(
+                p["title"],
+                score,
+                (f"{text}, {p['overlap']}", f"AUC (micro), {p['auc']}"),
+                titles,
+                [column(model, p["overlap"]) for model in entry.models],
+                [column(model, p["auc"]) for model in entry.models],
+            )
+            for p in entry.panels
+        ]
+        for score, text in SCORES.items()
+    ]
+    files = _draw(grid, folder / name)
+    rows = list(dict.fromkeys(p[axis] for p in entry.panels for axis in ("overlap", "auc")))
+    cases = {row: [by_case(column(model, row)) for model in entry.models] for row in rows}
+    return files, [_correlations(name, entry.title, grid), _cases(name, tuple(titles), cases)]
+
+
+def _draw(grid: list[list[Panel]], path: Path) -> list[Path]:
+    from cmrbias.report.overlays import require_matplotlib
+
+    require_matplotlib()
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    size = (4.2 * len(grid[0]), 3.6 * len(grid))
+    figure = Figure(figsize=size, dpi=120, facecolor="white", layout="constrained")
+    axes: Any = figure.subplots(len(grid), len(grid[0]), squeeze=False)
+    for axes_line, line in zip(axes, grid, strict=True):
+        for one, shown in zip(axes_line, line, strict=True):
+            _draw_panel(one, shown)
+    files = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
+    with rc_context({"svg.hashsalt": "cmrbias"}):  # the same file each time
+        for file in files:
+            form = file.suffix[1:]
+            metadata = {"Date": None} if form == "svg" else None
+            write_atomically(
+                file,
+                lambda out, form=form, metadata=metadata: figure.savefig(out, format=form, metadata=metadata),
+            )
+    return files
+
+
+def _draw_panel(axes: Axes, shown: Panel) -> None:
+    for point in shown.points:
+        spread = [_sd(point.x_seeds), _sd(point.y_seeds)]
+        axes.errorbar(
+            point.x, point.y, xerr=spread[0], yerr=spread[1], fmt="o", color=_INK, ecolor="#999999", capsize=2
+        )
+        axes.annotate(point.model, (point.x, point.y), (4, 4), textcoords="offset points", fontsize=7)
+    lines = [f"Pearson {with_interval(shown.pearson)}", f"Spearman {with_interval(shown.spearman)}"]
+    if shown.descriptive:
+        lines.append(f"descriptive: {len(shown.points)} models")
+    axes.set_title(f"({shown.title}) " + "\n".join(lines), fontsize=7, loc="left")
+    axes.set_xlabel(shown.x_label, fontsize=8)
+    axes.set_ylabel(shown.y_label, fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.margins(0.15)
+
+
+def _sd(values: np.ndarray) -> float | None:
+    return float(values.std(ddof=1)) if len(values) > 1 else None
+
+
+def _correlations(name: str, title: str, grid: list[list[Panel]]) -> Table:
+    columns = ("Pearson", "Spearman", "Pearson, over patients", "Spearman, over patients", "models")
+    lines = []
+    for shown in (one for line in grid for one in line):
+        over = [
+            "not the same patients" if i is None else str(i)
+            for i in (shown.pearson_patients, shown.spearman_patients)
+        ]
+        few = f"{len(shown.points)}, descriptive" if shown.descriptive else str(len(shown.points))
+        cells = (with_interval(shown.pearson), with_interval(shown.spearman), *over, few)
+        lines.append(Line(shown.x_label, shown.y_label, f"panel {shown.title}", cells))
+    points = [
+        Line(p.model, shown.x_label, f"panel {shown.title}", (f"{p.x:.4f}", f"{p.y:.4f}", "", "", ""))
+        for line in grid
+        for shown in line
+        for p in shown.points
+    ]
+    notes = (
+        "Intervals over models are Fisher's; over patients, models fixed, patients are resampled, the same "
+        "for both axes where both are of the same patients.",
+        "Whiskers: SD over seeds. Under 10 models the figure describes and proves nothing.",
+    )
+    blocks = (Block("Correlation over models", tuple(lines)), Block("Points: overlap, AUC", tuple(points)))
+    return Table(name, f"{title} In numbers", columns, blocks, notes)
+
+
+def _cases(name: str, models: tuple[str, ...], cases: dict[str, list[ByCase]]) -> Table:
+    figures: dict[str, Callable[[ByCase], str]] = {
+        "mean AKS of right decisions": lambda case: _number(case.right),
+        "mean AKS of wrong decisions": lambda case: _number(case.wrong),
+        "AUROC of AKS for being right": lambda case: _shown(case.auroc),
+        "partial correlation given mask area and class": lambda case: _shown(case.adjusted),
+    }
+    lines = [
+        Line("per case", row, what, tuple(map(text, each)))
+        for row, each in cases.items()
+        for what, text in figures.items()
+    ]
+    notes = ("The partial correlation is that of the first seed.", UNRELIABLE + ".")
+    title = "Are decisions right where the model looks at the heart?"
+    return Table(f"{name}-cases", title, models, (Block("Case by case", tuple(lines)),), notes)
+
+
+def _number(value: float) -> str:
+    return "undefined" if np.isnan(value) else f"{value:.3f}"
+
+
+def _shown(found: Estimate | None) -> str:
+    return "undefined" if found is None else with_interval(found)

@@ -1,0 +1,156 @@
+"""AUCs of a model's seeds on the same patients, from the ``predictions.csv`` of its cells."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cmrbias.errors import CmrbiasError
+from cmrbias.statistics import (
+    Estimate,
+    Interval,
+    PatientDraws,
+    SeedSpread,
+    auc_statistic,
+    bootstrap,
+    macro_hanley_mcneil,
+    newcombe_interval,
+    patient_strata,
+    seed_spread,
+)
+from cmrbias.statistics.auc_summary import group_sizes
+from cmrbias.statistics.bootstrap import Statistic
+from cmrbias.statistics.inputs import outcome_matrix
+from cmrbias.statistics.interval import estimate, few
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number of a model over its seeds.
+
+    Attributes:
+        estimate: mean over the seeds, with the interval over patients.
+        spread: over the seeds, whatever the patients.
+        half: what stands behind the plus-minus in the paper's form.
+        kind: what that is, in words.
+        undefined: patients that have no value in any seed.
+    """
+
+    estimate: Estimate
+    spread: SeedSpread
+    half: float
+    kind: str
+    undefined: int = 0
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one classifier said under one test input.
+
+    Attributes:
+        classes: K names.
+        case, patient: (N,) names.
+        numbers: (N,) the patients, numbered from 0 in the order of their names.
+        labels: (N,) int64.
+        probabilities: (N, K) float64.
+    """
+
+    classes: tuple[str, ...]
+    case: np.ndarray
+    patient: np.ndarray
+    numbers: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+    @property
+    def strata(self) -> np.ndarray:
+        """Each patient's class (P,), within which patients are resampled."""
+        return patient_strata(self.labels, self.numbers, len(self.classes))
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each case is given its class: (N,) bool."""
+        found: np.ndarray = self.probabilities.argmax(1) == self.labels
+        return found
+
+
+def read_predictions(folder: Path, input: str) -> Predictions:
+    """Returns what ``evaluate`` wrote into a folder for a test input.
+
+    Raises:
+        CmrbiasError: it has no row of that input.
+    """
+    path = folder / "predictions.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["input"] == input]
+    if not rows:
+        raise CmrbiasError(
+            f"{path}: expected rows of input {input!r}, found none: delete the cell's directory"
+        )
+    classes = tuple(name.removeprefix("p_") for name in rows[0] if name.startswith("p_"))
+    patient = np.array([row["patient"] for row in rows])
+    return Predictions(
+        classes,
+        np.array([row["case"] for row in rows]),
+        patient,
+        np.unique(patient, return_inverse=True)[1],
+        np.array([classes.index(row["label"]) for row in rows], np.int64),
+        np.array([[float(row[f"p_{name}"]) for name in classes] for row in rows]),
+    )
+
+
+def auc_statistic_of(seeds: Sequence[Predictions]) -> Statistic:
+    """Returns the function of patient weights that gives the seeds' mean AUCs: per class, micro, macro."""
+    each = [
+        auc_statistic(one.probabilities, outcome_matrix(one.probabilities, one.labels), one.numbers)
+        for one in seeds
+    ]
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        mean: np.ndarray = np.mean([of_seed(weights) for of_seed in each], axis=0)
+        return mean
+
+    return statistic
+
+
+def aucs(seeds: Sequence[Predictions], resamples: int = 2000, seed: int = 0) -> dict[str, Measured]:
+    """Returns ``micro`` and ``macro`` AUC: the mean of the seeds' AUCs, patients resampled for all at once.
+
+    Args:
+        seeds: one model's predictions of the same cases.
+        resamples, seed: of the bootstrap.
+
+    Raises:
+        CmrbiasError: the seeds' cases differ, or a class that no case has.
+    """
+    first = seeds[0]
+    for other in seeds[1:]:
+        if not np.array_equal(other.case, first.case):
+            raise CmrbiasError("expected the same cases of every seed: the evaluations are of other cohorts")
+    replicates = bootstrap(auc_statistic_of(seeds), PatientDraws(first.strata, resamples, seed))
+    sizes = group_sizes(outcome_matrix(first.probabilities, first.labels, first.classes), first.numbers)
+    small = [
+        newcombe_interval(auc, *size) for auc, size in zip(replicates.point[:-2].tolist(), sizes, strict=True)
+    ]
+    ends = np.mean([[interval.low, interval.high] for interval in small], axis=0).tolist()
+    fallback = Interval(ends[0], ends[1], "the classes' mean Newcombe method 5")
+    doubts = few(min(map(min, sizes)), "patients in a class")
+    whole = np.ones((1, len(first.strata)), np.int64)
+    each = np.concatenate([auc_statistic_of([one])(whole) for one in seeds])  # (S, K + 2)
+    upper = np.mean([macro_hanley_mcneil(one.probabilities, one.labels).high for one in seeds])
+    halves = {
+        "micro": (replicates.percentile(-2).width / 2, "95 % half-width, bootstrap"),
+        "macro": (float(upper - replicates.point[-1]), "95 % half-width, Hanley-McNeil"),
+    }
+    found = {}
+    for column, name in ((-2, "micro"), (-1, "macro")):
+        value = float(replicates.point[column])
+        doubt = (*doubts, f"an AUC of {value:.0f}") if value in (0.0, 1.0) else doubts
+        intervals = (replicates.percentile(column), replicates.bca(column))
+        shown = estimate(value, len(first.strata), intervals, doubt, fallback)
+        found[name] = Measured(shown, seed_spread(each[:, column]), *halves[name])
+    return found
