@@ -81,7 +81,8 @@ def _pictures(cohort: Path, cases: list[str], frames: list[str], names: dict[str
 
 
 def _grey(image: np.ndarray) -> np.ndarray:
-    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    grey: np.ndarray = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return grey
 
 
 def _case(scores: Maps, case: str, name: str, frames: list[str], maps: np.ndarray | None) -> dict[str, Any]:

@@ -274,7 +274,8 @@ def only(study: Study, part: str) -> Study:
 
 def cells_of(study: Study) -> list[Cell]:
     """Returns what all tables and figures of a study take their numbers from."""
-    parts = (*study.definition.tables.values(), *study.definition.figures.values())
+    definition = study.definition
+    parts: list[TableEntry | FigureEntry] = [*definition.tables.values(), *definition.figures.values()]
     return list({cell.digest: cell for part in parts for cell in study.cells_of(part)}.values())
 
 
