@@ -14,13 +14,11 @@ from cmrbias.cohorts.writer import CohortWriter
 from cmrbias.plugins import Plugins
 
 CLASSES = ("<b>ill</b>", "well & good")
-MAP = ",".join(f"{name}={name}" for name in CLASSES)
 PATIENT = "<img src=x onerror=alert(1)>"
 STUDY = f"""
 title = "<script>document.title = 'changed'</script>"
 cohorts.CM = {{}}
 cohorts.ACDC = {{}}
-models.Zero = {{ adapt = "linear", transfer = "none" }}
 models.Full = {{}}
 models.Seg = {{ input = "heart" }}
 models.SimCLR = {{ pretrain = {{ method = "simclr" }}, transfer = "css" }}
@@ -28,14 +26,12 @@ models.again = {{ title = "Full-scratch", weights = "none" }}
 
 [rows]
 CM = {{ cohort = "CM" }}
-ACDC = {{ cohort = "ACDC" }}
 "CM -> ACDC" = {{ trained-on = "CM", cohort = "ACDC" }}
-mapped = {{ trained-on = "CM", cohort = "ACDC", label-map = "{MAP}" }}
 
 [tables.table1]
 title = "Table 1"
-columns = ["Zero", "Full", "Seg", "SimCLR", "again"]
-rows = ["CM", "CM -> ACDC", "mapped"]
+columns = ["Full", "Seg", "SimCLR", "again"]
+rows = ["CM", "CM -> ACDC"]
 
 [tables.table3]
 title = "Table 3"
@@ -45,7 +41,7 @@ by-class = ["{CLASSES[0]}", "{CLASSES[1]}"]
 
 [figures.figure2]
 title = "Figure 2"
-models = ["Zero", "Full", "Seg", "SimCLR"]
+models = ["Full", "Seg", "SimCLR"]
 panels = [
   {{ title = "a", overlap = "CM", auc = "CM" }},
   {{ title = "b", overlap = "CM", auc = "CM -> ACDC" }},

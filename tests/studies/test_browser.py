@@ -105,8 +105,8 @@ def test_it_filters_by_class_and_by_model(page: Any) -> None:
 def test_maps_and_masks_can_be_switched_off(page: Any) -> None:
     def pixels() -> str:
         found: str = page.execute_async_script(
-            "const done = arguments[0];"
-            "setTimeout(() => done(document.querySelector('#cases canvas').toDataURL()), 200);"
+            "const done = arguments[0], look = () => { const c = document.querySelector('#cases canvas');"
+            "c.width === 112 ? done(c.toDataURL()) : setTimeout(look, 20); }; look();"  # once it is drawn
         )
         return found
 

@@ -183,6 +183,11 @@ def test_a_plugins_method_is_a_value_and_its_version_counts(tmp_path: Path, tiny
         ("rows.R = { trained-on = 'X' }", r"rows\.R: option 'cohort' is required"),
         ("tables.T = { columns = ['A'], rows = [] }", r"tables\.T: unknown model 'A'"),
         ("figures.F = { columns = [{ model = 'A' }] }", r"figures\.F: unknown model 'A'"),
+        (
+            "cohorts.C = {}\nrows.R = { cohort = 'C', label-map = 'A=B' }\nmodels.M = {}\n"
+            "figures.F = { columns = [{ model = 'M', row = 'R' }] }",
+            r"figures\.F: row 'R' has a label map",
+        ),
         ("extends = 'papers'", r"extends: unknown study 'papers'"),
         ("a = [", r"my\.toml: expected TOML"),
     ],
