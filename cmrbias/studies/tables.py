@@ -225,7 +225,8 @@ class TableMaker:
 
     def _by_row(self) -> Iterator[Block]:
         """Yields the paper's rows, the published ones, and the same with intervals."""
-        ours, theirs = [], []
+        ours: list[Line] = []
+        theirs: list[Line] = []
         for measure, what, rows, of in self._main():
             for row in rows:
                 ours.append(self._line(measure, row, what, of, in_paper_form))
@@ -276,7 +277,10 @@ class TableMaker:
 
     def _by_class(self) -> Iterator[Block]:
         """Yields overlap by diagnosis, the published values, intervals, and adjusted for mask area."""
-        ours, theirs, lines, adjusted = [], [], [], []
+        ours: list[Line] = []
+        theirs: list[Line] = []
+        lines: list[Line] = []
+        adjusted: list[Line] = []
         for row in self._overlap_rows():
             present = set(self.columns(self.models[0], row).maps()[0].label.tolist())
             for measure in ("AKS", "DSC"):
