@@ -198,7 +198,16 @@ def _replicate(bias: Bias, strength: float, replicate: int, preset: Preset) -> I
     encoder = Cell("pretrain", f"SimCLR, {of}", css, cohort=cohort, seed=seed)
     shared = ("--resamples", str(preset.resamples))
     for name, model in MODELS.items():
-        trained = (*NETWORK, *size, "--batch", str(preset.batch), "--validation", "0", "--input", model.input)
+        trained: tuple[str, ...] = (
+            *NETWORK,
+            *size,
+            "--batch",
+            str(preset.batch),
+            "--validation",
+            "0",
+            "--input",
+            model.input,
+        )
         trained += () if model.kind == "probe" else TRAINING
         run = Cell(
             model.kind,
