@@ -50,6 +50,11 @@ class Explanation:
     comparisons: list[Comparison]
     notes: list[str]
 
+    @property
+    def threshold(self) -> float:
+        """Of the thresholded scores."""
+        return self.scaling.threshold
+
     @cached_property
     def overlap(self) -> list[dict[str, Any]]:
         """The rows of ``overlap.csv``, one a case, frame, method and map, as dictionaries."""

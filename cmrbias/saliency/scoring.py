@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -65,7 +66,7 @@ def score_batches(
             hearts = _Hearts.of(subject, shown)
             for number, method in enumerate(methods):
                 batch = _Batch.of(subject.classifier, unknowing, method.saliency, shown, choose)
-                refuse_wrong_maps(batch.maps, method.source, subject.frame_names(shown.rows))
+                refuse_wrong_maps(batch.maps, method.source, partial(subject.frame_name, shown.rows))
                 found = _scored(batch.maps, hearts, scores, scaling)
                 yield _rows(batch, found, shown.rows, hearts.complete.cpu().numpy(), number, draw)
 
