@@ -14,7 +14,7 @@ Each returns float64 in the shape of the maps' batch, (N,) or (N, M).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -89,7 +89,7 @@ def score_maps(
     scores: Mapping[str, Score],
     source: str,
     threshold: float = 0.5,
-    names: Sequence[str] | None = None,
+    name: Callable[[int], str] | None = None,
 ) -> dict[str, Tensor]:
     """Returns each score of maps against masks, from one ``overlap``.
 
@@ -99,14 +99,14 @@ def score_maps(
         scores: name to function, as registered.
         source: who made the maps, for errors: ``saliency method 'gradcam' (cmrbias)``.
         threshold: as in ``cmrbias.ops.overlap``.
-        names: what each of the N rows is, for errors: ``case c8, frame ED``.
+        name: of a row what it is, for errors: ``case c8, frame ED``.
 
     Raises:
         CmrbiasError: a map is negative or not finite somewhere, or a score has not one value a map.
     """
     found = overlap(maps, masks, threshold)
     if found.saliency.isnan().any():
-        refuse_wrong_maps(maps, source, names)
+        refuse_wrong_maps(maps, source, name)
     return score_overlap(found, scores)
 
 
@@ -133,12 +133,12 @@ def score_overlap(found: Overlap, scores: Mapping[str, Score]) -> dict[str, Tens
     return result
 
 
-def refuse_wrong_maps(maps: Tensor, source: str, names: Sequence[str] | None = None) -> None:
+def refuse_wrong_maps(maps: Tensor, source: str, name: Callable[[int], str] | None = None) -> None:
     """Raises a CmrbiasError that names the first map that is negative or not finite somewhere.
 
     Args:
         maps: (N, h, w) or (N, M, h, w).
-        source, names: as in ``score_maps``.
+        source, name: as in ``score_maps``.
     """
     cells = maps.detach().flatten(-2)
     wrong = ~((cells >= 0) & cells.isfinite())
@@ -148,8 +148,8 @@ def refuse_wrong_maps(maps: Tensor, source: str, names: Sequence[str] | None = N
     row = rows[0].tolist()
     value = cells[tuple(row)][wrong[tuple(row)]][0].item()
     where = f"row {row[0]}" + (f", target {row[1]}" if len(row) > 1 else "")
-    if names is not None:
-        where = f"{names[row[0]]} ({where})"
+    if name is not None:
+        where = f"{name(row[0])} ({where})"
     raise CmrbiasError(
         f"{source}: the map of {where} holds {value:g} ({len(rows)} such maps): "
         "expected finite values of at least 0"

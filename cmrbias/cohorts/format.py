@@ -165,17 +165,17 @@ class Cohort:
         except ValueError as error:
             raise CmrbiasError(f"{self.path / TABLE}: valid area: {error}") from None
 
-    def pixel_sizes(self) -> np.ndarray:
-        """Returns the side of each case's pixels in mm: (N,) float64, NaN where it is not known."""
+    def pixel_sizes(self, cases: np.ndarray) -> np.ndarray:
+        """Returns the side of the pixels of row numbers ``cases`` (n,) in mm: float64, NaN where unknown."""
         if "pixel_size" not in self.columns:
             known = self.meta.get("pixel_size")
-            return np.full(len(self), np.nan if known is None else float(known))
+            return np.full(len(cases), np.nan if known is None else float(known))
         column = self._column("pixel_size")
         try:
             sizes = [float(value) for value in column.vocabulary]
         except ValueError as error:
             raise CmrbiasError(f"{self.path / TABLE}: column 'pixel_size': {error}") from None
-        found: np.ndarray = np.array([*sizes, np.nan])[column.codes]
+        found: np.ndarray = np.array([*sizes, np.nan])[column.codes[cases]]
         return found
 
     def complete(self) -> np.ndarray:

@@ -38,6 +38,7 @@ class Overlay:
         mask: (H, W) bool, the heart.
         title: case, frame and classes.
         caption: the scores.
+        span: minimum and maximum by which the map is scaled; None: its own.
     """
 
     image: np.ndarray
@@ -45,6 +46,7 @@ class Overlay:
     mask: np.ndarray
     title: str
     caption: str
+    span: tuple[float, float] | None = None
 
 
 def require_matplotlib() -> None:
@@ -103,8 +105,8 @@ def draw_figure(lines: list[list[Overlay]], path: Path) -> None:
 def _draw(figure: Figure, axes: Axes, overlay: Overlay) -> None:
     """Draws image, map and the mask's outline: row 0 above, column 0 to the left in all three."""
     whole = upsample(torch.as_tensor(overlay.saliency), *overlay.image.shape).numpy()
-    span = whole.max() - whole.min()
-    scaled = (whole - whole.min()) / span if span > 0 else np.zeros_like(whole)
+    low, high = overlay.span or (whole.min(), whole.max())
+    scaled = (whole - low) / (high - low) if high > low else np.zeros_like(whole)
     axes.imshow(overlay.image, cmap="gray", vmin=0, vmax=1)
     drawn = axes.imshow(scaled, cmap="inferno", vmin=0, vmax=1, alpha=_OPACITY * np.sqrt(scaled))
     if overlay.mask.any():
@@ -135,6 +137,10 @@ def _overlays(
         explained, maps = choose(logits)[:, column].tolist(), both[:, column].cpu().double()
         assert shown.masks is not None
         for i, row in enumerate(shown.rows.tolist()):
+            span = None
+            if explanation.scaling.joint:
+                whole = upsample(maps[i], *shown.images.shape[-2:])
+                span = float(whole.min()), float(whole.max())
             frames = [
                 Overlay(
                     (shown.images[i, f, 0].cpu().numpy() + 1) / 2,
@@ -142,6 +148,7 @@ def _overlays(
                     shown.masks[i, f].cpu().numpy(),
                     f"{names[row]}, {cases.frames[f]}, {method.name} of class {classes[explained[i]]}",
                     _caption(explanation, number, row, f, explained[i]),
+                    span,
                 )
                 for f in range(len(cases.frames))
             ]

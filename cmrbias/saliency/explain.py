@@ -53,6 +53,11 @@ class Explanation:
     notes: list[str]
     maps: dict[str, np.ndarray] = field(default_factory=dict)
 
+    @property
+    def threshold(self) -> float:
+        """Of the thresholded scores."""
+        return self.scaling.threshold
+
     @cached_property
     def overlap(self) -> list[dict[str, Any]]:
         """The rows of ``overlap.csv``, one a case, frame, method and map, as dictionaries."""

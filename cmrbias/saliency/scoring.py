@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -70,7 +71,7 @@ def score_batches(
                 batch = _Batch.of(subject.classifier, unknowing, method.saliency, shown, choose)
                 if kept is not None:
                     kept[method.name].append(batch.of_predicted(shown.images.shape[1]))
-                refuse_wrong_maps(batch.maps, method.source, subject.frame_names(shown.rows))
+                refuse_wrong_maps(batch.maps, method.source, partial(subject.frame_name, shown.rows))
                 found = _scored(batch.maps, hearts, scores, scaling)
                 yield _rows(batch, found, shown.rows, hearts.complete.cpu().numpy(), number, draw)
 

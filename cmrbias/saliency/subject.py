@@ -73,10 +73,11 @@ class Subject:
         """Where the network runs."""
         return self.classifier.head.weight.device
 
-    def frame_names(self, rows: np.ndarray) -> list[str]:
-        """Returns what errors call the frames of some cases, F a case: ``case c8, frame ED``."""
-        names = self.cases.cohort.column("case")[self.cases.case[rows]].tolist()
-        return [f"case {name}, frame {frame}" for name in names for frame in self.cases.frames]
+    def frame_name(self, rows: np.ndarray, number: int) -> str:
+        """Returns what errors call one of the frames of some cases, F a case: ``case c8, frame ED``."""
+        case, frame = divmod(number, len(self.cases.frames))
+        name = self.cases.cohort.column("case")[self.cases.case[rows[case]]]
+        return f"case {name}, frame {self.cases.frames[frame]}"
 
     def donors_of(self, rows: np.ndarray, draw: int) -> np.ndarray | None:
         """Returns the donors (n,) int64 of some of ``rows`` in a draw; None if the mode draws none."""

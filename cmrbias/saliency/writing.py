@@ -51,7 +51,7 @@ def write_explanation(explanation: Explanation, folder: Path) -> None:
             "input": dataclasses.asdict(subject.mode),
             "methods": {m.name: dataclasses.asdict(m.saliency.options) for m in explanation.methods},
             "target": explanation.target,
-            "threshold": explanation.scaling.threshold,
+            "threshold": explanation.threshold,
             "normalise": "joint" if explanation.scaling.joint else "frame",
             "cases": len(subject.rows),
             "draws": subject.draws,

@@ -68,7 +68,7 @@ class Cases:
 
     def spacing(self, rows: np.ndarray, size: int) -> np.ndarray:
         """Returns the height and width in mm of pixels of images shown at ``size``: (n, 2) float64 or NaN."""
-        stored = self.cohort.pixel_sizes()[self.case[rows]]
+        stored = self.cohort.pixel_sizes(self.case[rows])
         assert self.cohort.image_shape is not None
         spacing: np.ndarray = stored[:, None] * np.array(self.cohort.image_shape) / size
         return spacing

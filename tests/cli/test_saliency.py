@@ -191,6 +191,15 @@ def test_a_drawn_map_is_neither_flipped_nor_transposed(tmp_path):
     assert centre(drawn(black, nothing, heart)) == pytest.approx([48 / 64, 8 / 64], abs=0.02)
 
 
+def test_a_map_is_drawn_as_strong_as_the_frames_of_its_case_let_it_be(tmp_path):
+    black, saliency, empty = np.zeros((64, 64)), np.eye(8), np.zeros((64, 64), dtype=bool)
+    shown = []
+    for span in (None, (0.0, 1.0), (0.0, 10.0)):
+        draw_figure([[Overlay(black, saliency, empty, "t", "c", span)]], tmp_path / "drawn.png")
+        shown.append(np.asarray(Image.open(tmp_path / "drawn.png").convert("L"))[:, :250].astype(int))
+    assert (shown[2] < shown[1] - 20).any()
+
+
 class Negative(Saliency):
     """Wrong on purpose."""
 

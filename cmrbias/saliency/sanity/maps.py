@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -66,10 +67,10 @@ class MapMaker:
         for (_, shown, complete), chosen in zip(self.batches(), classes, strict=True):
             if order is not None:
                 chosen = torch.as_tensor(order, device=chosen.device)[chosen]
-            names = self.subject.frame_names(shown.rows)
+            name = partial(self.subject.frame_name, shown.rows)
             for method, part in zip(self.methods, parts, strict=True):
                 made = method.saliency.maps(network, shown.images, chosen).flatten(0, 1)
-                refuse_wrong_maps(made, method.source, names)
+                refuse_wrong_maps(made, method.source, name)
                 part.append(made[complete].cpu().float().numpy())
             self.done(len(shown.rows))
         return [np.concatenate(part) for part in parts]

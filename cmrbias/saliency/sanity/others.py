@@ -59,6 +59,7 @@ def open_other(path: Path, subject: Subject, flag: str, allow_seen: bool, plugin
     seeds = [each.info["settings"]["seed"] for each in (subject.run, run)]
     if flag == "--repeat":
         _same(named, "the backbone", *networks)
+        _same_settings(named, subject.run, run)
         if seeds[0] == seeds[1]:
             raise CmrbiasError(f"{named}: expected another seed than {seeds[0]}, found the same: train anew")
     elif ours.backbone.name == classifier.backbone.name:
@@ -71,6 +72,15 @@ def open_other(path: Path, subject: Subject, flag: str, allow_seen: bool, plugin
     device: torch.device = subject.device
     moved = classifier.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Other(path, moved, [classifier.classes.index(name) for name in ours.classes], seen)
+
+
+def _same_settings(named: str, ours: Run, theirs: Run) -> None:
+    """Refuses a training with another recipe or option; its weights may come from another seed too."""
+    for part in ("recipe", "options"):
+        mine, other = (each.info["settings"][part] for each in (ours, theirs))
+        for key, value in mine.items():
+            if key != "weights":
+                _same(named, f"{part.removesuffix('s')} {key}", value, other.get(key))
 
 
 def _same(named: str, what: str, ours: Any, theirs: Any) -> None:

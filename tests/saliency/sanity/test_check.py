@@ -149,6 +149,7 @@ def test_a_negative_map_names_case_row_and_plugin(run, plugins, small_cohort):
             {"seed": 2},
             "expected another backbone than tiny, found the same: give it as --repeat",
         ),
+        ("repeat", {"seed": 1, "validation": 0.5}, "expected option validation 0.0, as in RUN, found 0.5"),
         ("repeat", {"seed": 1, "size": 24}, "expected images of 48 px, as in RUN, found 24 px"),
         ("repeat", {"seed": 1, "input": "heart"}, "expected the training input full, as in RUN, found heart"),
     ],
