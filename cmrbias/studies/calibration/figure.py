@@ -10,7 +10,6 @@ import numpy as np
 
 from cmrbias.errors import MissingExtra
 from cmrbias.files import write_atomically
-from cmrbias.studies.calibration.design import MODELS
 from cmrbias.studies.calibration.points import MEASURES, Figure, Point
 from cmrbias.studies.calibration.report import Calibration
 
@@ -19,7 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Okabe and Ito's palette, told apart with any colour vision
-COLOURS = dict(zip(MODELS, ("#000000", "#0072B2", "#009E73", "#E69F00", "#D55E00"), strict=True))
+COLOURS = {
+    "full": "#000000",
+    "heart": "#0072B2",
+    "swap": "#009E73",
+    "SimCLR + probe": "#E69F00",
+    "SimCLR + finetune": "#D55E00",
+}
 MARKERS = "osD^vP*X"  # by strength, from the lowest
 
 

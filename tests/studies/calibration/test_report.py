@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cmrbias.studies.calibration.figure import draw_calibration
+from cmrbias.studies.calibration.design import MODELS
+from cmrbias.studies.calibration.figure import COLOURS, draw_calibration
 from cmrbias.studies.calibration.points import Figure, Point
 from cmrbias.studies.calibration.report import Calibration, calibrate, text, write_calibration
 
@@ -50,6 +51,7 @@ def test_few_replicates_are_said_and_have_no_rates(make_points: Callable[..., li
 def test_the_figure_has_points_and_rates(make_points: Callable[..., list[Point]], tmp_path: Path) -> None:
     from matplotlib.image import imread
 
+    assert COLOURS.keys() == MODELS.keys()
     path = tmp_path / "calibration.png"
     draw_calibration(calibrated(make_points({0.0: 20, 0.95: 2})), path)
     pixels = imread(path)[..., :3]
