@@ -62,8 +62,10 @@ class Pretrain(Task):
         )
         self.module: nn.Module = self.method.to(setup.device, memory_format=torch.channels_last)
         self.frames = Frames(setup.cohort)
+        self.method.fit(self.frames)
         self.notes += self.method.warnings(len(self.frames))
         self.pairing = _pairing(setup, self.frames)
+        self.notes += self.pairing.notes()
         self.pipelines = [_pipeline(setup, view, self.frames) for view in self.method.views]
         wanted = [*self.method.columns, *(c for p in self.pipelines for c in p.columns)]
         self.columns = {c for c in wanted if c != "area" and self.frames.has(c)}
@@ -123,6 +125,10 @@ class Pretrain(Task):
             patients = self.frames.codes("patient")[rows]
             metrics["knn_accuracy"] = knn_accuracy(embeddings, self._label[rows], patients)
         return metrics
+
+    def record(self) -> dict[str, Any]:
+        """Returns what the pairing tells of its pairs."""
+        return {"pairing": self.pairing.record()}
 
     def checkpoint(self) -> dict[str, Any]:
         """Returns the backbone's weights and name."""
