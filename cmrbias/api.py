@@ -5,7 +5,7 @@ from cmrbias.api import Backbone, Batch, Method, Recipe, hookimpl, option
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -53,7 +53,8 @@ class Recipe:
     weight_decay: float = 0.0
     momentum: float = 0.9  # sgd only
     decay_norms: bool = False  # weight decay on biases and norm parameters too
-    schedule: str = "cosine"  # cosine, constant
+    schedule: str = "cosine"  # cosine, constant, steps
+    milestones: Sequence[int] = ()  # epochs after which ``steps`` takes a tenth of the rate
     warmup_epochs: float = 0.0
     min_lr: float = 0.0
     image_size: int = 224
@@ -121,7 +122,8 @@ class Method(nn.Module):
         Options: frozen dataclass of the method's options.
         recipes: at least ``quick`` and ``paper``.
         views: how many views a step gets; may be set in ``__init__``.
-        columns: metadata columns whose codes ``batch.columns`` should hold (absent ones are left out).
+        columns: metadata columns whose codes ``batch.columns`` should hold (absent ones are left out);
+            may be set in ``__init__``.
         metrics: scalars set in ``forward``, averaged over an epoch's steps into ``log.jsonl``.
     """
 
@@ -142,6 +144,9 @@ class Method(nn.Module):
 
     def after_step(self, progress: float) -> None:
         """Called once after each optimiser step; ``progress`` runs from 0 to 1 over the training."""
+
+    def fit(self, table: Table) -> None:
+        """Called once, before training, with the training frames; refuses a table that does not do."""
 
     def warnings(self, frames: int) -> list[str]:
         """Returns what the user should know before training on ``frames`` frames, a sentence each."""
@@ -250,6 +255,10 @@ class Table(Protocol):
         """
         ...
 
+    def values(self, column: str) -> list[str]:
+        """Returns the values of a column that its codes number, in their order; raises as ``codes``."""
+        ...
+
 
 class Pairing:
     """Which frame is the positive partner of a frame."""
@@ -260,7 +269,15 @@ class Pairing:
         self.options = options
 
     def fit(self, table: Table) -> None:
-        """Called once, before training, with the training frames."""
+        """Called once, before training, with the training frames; refuses a table that does not do."""
+
+    def notes(self) -> list[str]:
+        """Returns what the user should know of the pairs after ``fit``, a sentence each."""
+        return []
+
+    def record(self) -> dict[str, Any]:
+        """Returns what ``run.json`` tells of the pairs after ``fit``, as plain values."""
+        return {}
 
     def partner(self, index: Tensor, epoch: int, seed: int) -> Tensor:
         """Returns the partners' rows (N,) int64 of rows ``index`` (N,) int64: pure and vectorised."""

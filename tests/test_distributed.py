@@ -81,7 +81,8 @@ def test_own_patients_are_counted_over_all_ranks(name: str, ranks, whole) -> Non
 
 def test_every_ranks_queue_is_the_big_batchs(ranks, whole) -> None:
     state = {key: value for key, value in whole["moco"].items() if key.startswith("state queue")}
-    assert state["state queue.patients"].tolist() == [0, 1, 2, 3, 2, 4, 2, 4]  # 5 stored, 6 more wrap
+    assert state["state queue.codes"][:, 0].tolist() == [0, 1, 2, 3, 2, 4, 2, 4]  # 5 stored, 6 more wrap
+    assert torch.equal(state["state queue.codes"][:, 1], state["state queue.codes"][:, 0] + 10)
     for rank in (0, 1):
         for key, value in state.items():
             torch.testing.assert_close(ranks[rank]["moco"][key], value)

@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from cmrbias.api import Backbone, Batch, Method, gather, shared_permutation
 from cmrbias.methods.moco import MoCo
+from cmrbias.methods.queue import KeyQueue
 from cmrbias.methods.simclr import SimCLR
 
 COUNT = 6  # images in all
@@ -40,8 +41,9 @@ def make(name: str) -> Method:
     if name == "simclr":
         return SimCLR(Tiny(), SimCLR.Options(hidden=8, dim=4)).eval()
     method = MoCo(Tiny(), MoCo.Options(queue=8, hidden=8, dim=4)).eval()
+    method.queue = KeyQueue(8, 4, ("patient", "side"))
     stored = torch.nn.functional.normalize(torch.randn(5, 4), dim=1)
-    method.queue.add(stored, torch.tensor([4, 1, 4, 3, 2]))
+    method.queue.add(stored, {"patient": (codes := torch.tensor([4, 1, 4, 3, 2])), "side": codes + 10})
     return method
 
 
@@ -49,7 +51,8 @@ def loss_of(module: nn.Module, rows: slice) -> Tensor:
     """The loss of some of the images."""
     views = torch.randn(2, COUNT, 1, 8, 8, generator=torch.Generator().manual_seed(5))[:, rows]
     codes = PATIENTS[rows]
-    batch = Batch((codes, codes), (None, None), {"patient": (codes, codes)})
+    columns = {"patient": (codes, codes), "side": (codes + 10, codes + 10)}
+    batch = Batch((codes, codes), (None, None), columns)
     return module((views[0], views[1]), batch)
 
 

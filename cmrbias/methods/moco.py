@@ -13,13 +13,17 @@ from torch import Tensor
 from cmrbias.api import Backbone, Batch, Method, Recipe, gather, option, shared_permutation, world
 from cmrbias.methods.heads import mlp
 from cmrbias.methods.momentum import MomentumCopy
-from cmrbias.methods.patients import patients_of, same_patient, share
-from cmrbias.methods.queue import KeyQueue
+from cmrbias.methods.patients import codes_of, patients_of, same_patient, share
+from cmrbias.methods.queue import KeyQueue, Stored
 from cmrbias.methods.recipes import PAPER, QUICK
 
 
 class MoCo(Method):
-    """N images a rank, M = ranks * N in all; the queue holds K keys, C the length of each."""
+    """N images a rank, M = ranks * N in all; the queue holds K keys, C the length of each.
+
+    A method that chooses among the stored keys overrides ``contrast``; to know more of a key than its
+    patient, it sets ``columns`` and a ``KeyQueue`` with the same ones in its ``__init__``.
+    """
 
     @dataclass(frozen=True)
     class Options:
@@ -56,21 +60,30 @@ class MoCo(Method):
         queries = self.projector(self.backbone(views[0]))  # (N, C)
         keys = self._keys(views[1])  # (M, C), of all ranks
         first = world()[0] * len(queries)  # this rank's first row among them
-        negatives, theirs, filled = self.queue.negatives()  # (K, C), (K,), (K,)
+        loss = self.contrast(queries, keys[first : first + len(queries)], self.queue.stored(), batch)
+        codes = {name: codes_of(batch, name, 1) for name in self.queue.columns}
+        self.queue.add(keys, {name: gather(each, gradient=False) for name, each in codes.items()})
+        return loss
 
+    def contrast(self, queries: Tensor, positives: Tensor, stored: Stored, batch: Batch) -> Tensor:
+        """Returns the loss, and sets ``metrics``; the batch's keys enter the queue afterwards.
+
+        Args:
+            queries: (N, C) of any dtype, not normalised.
+            positives: (N, C) float32, the queries' own keys.
+            stored: the queue: K keys of earlier batches.
+            batch: what is known of the queries (view 0) and of their keys (view 1).
+        """
         exclude = self.options.exclude_own_patient
-        own = same_patient(patients_of(batch, 0, required=exclude), theirs)  # (N, K)
-        counted = filled.expand_as(own)
+        own = same_patient(patients_of(batch, 0, required=exclude), stored.codes["patient"])  # (N, K)
+        counted = stored.filled.expand_as(own)
         self.metrics = {
             "own_patient_negatives": share(own & counted, counted),
-            "queue_filled": filled.float().mean(),
+            "queue_filled": stored.filled.float().mean(),
         }
         if exclude:
             counted = counted & ~own
-        positives = keys[first : first + len(queries)]
-        loss = info_nce(queries, positives, negatives, counted, self.options.temperature)
-        self.queue.add(keys, gather(patients_of(batch, 1, required=exclude), gradient=False))
-        return loss
+        return info_nce(queries, positives, stored.keys, counted, self.options.temperature)
 
     def after_step(self, progress: float) -> None:
         """Moves the key network, once an optimiser step."""

@@ -1,4 +1,4 @@
-"""Negatives that show the query's own patient: counted, and left out if asked to."""
+"""Metadata of queries and keys; negatives that show the query's own patient are counted, or left out."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ def patients_of(batch: Batch, view: int, required: bool) -> Tensor:
     Raises:
         CmrbiasError: they are ``required`` and the cohort does not tell patients.
     """
-    if "patient" in batch.columns:
-        return batch.columns["patient"][view]
-    if required:
+    if required and "patient" not in batch.columns:
         raise CmrbiasError("option 'exclude-own-patient' needs the column 'patient', which the cohort lacks")
+    return codes_of(batch, "patient", view)
+
+
+def codes_of(batch: Batch, column: str, view: int) -> Tensor:
+    """Returns a column's codes (N,) int64 of a view, -1 where the cohort does not tell."""
+    if column in batch.columns:
+        return batch.columns[column][view]
     return torch.full_like(batch.index[view], -1)
 
 

@@ -53,6 +53,10 @@ class Frames:
             self._codes[column] = self.cohort.codes(column)[0][self.case]
         return self._codes[column]
 
+    def values(self, column: str) -> list[str]:
+        """Returns the values that a column's codes number; see ``api.Table``."""
+        return list(self.cohort.frames) if column == "frame" else self.cohort.codes(column)[1]
+
     def images(self, rows: np.ndarray) -> Tensor:
         """Returns images (n, 1, H, W) float32 in [0, 1]."""
         stored = self.cohort.images(self.case[rows])[np.arange(len(rows)), self.frame[rows]]

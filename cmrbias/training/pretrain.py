@@ -62,8 +62,10 @@ class Pretrain(Task):
         )
         self.module: nn.Module = self.method.to(setup.device, memory_format=torch.channels_last)
         self.frames = Frames(setup.cohort)
+        self.method.fit(self.frames)
         self.notes += self.method.warnings(len(self.frames))
         self.pairing = _pairing(setup, self.frames)
+        self.notes += self.pairing.notes()
         self.pipelines = [_pipeline(setup, view, self.frames) for view in self.method.views]
         wanted = [*self.method.columns, *(c for p in self.pipelines for c in p.columns)]
         self.columns = {c for c in wanted if c != "area" and self.frames.has(c)}
@@ -125,11 +127,12 @@ class Pretrain(Task):
         return metrics
 
     def record(self) -> dict[str, Any]:
-        """Returns what the encoder starts from, and how many images (views) it sees an epoch."""
+        """Returns what the encoder starts from, how many images (views) it sees an epoch, and the pairs."""
         batch = self.setup.recipe.batch
         return {
             "initialisation": self.setup.options.weights or "random init",
             "images_per_epoch": len(self) // batch * batch * len(self.pipelines),
+            "pairing": self.pairing.record(),
         }
 
     def checkpoint(self) -> dict[str, Any]:

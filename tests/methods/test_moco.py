@@ -82,13 +82,13 @@ def test_queue_keys_are_the_key_networks_normalised_in_the_batchs_order(tiny, vi
     method((first, second), batch([3, 1, 4, 1, 5]))
     expected = torch.nn.functional.normalize(method.key_network(second), dim=1)
     torch.testing.assert_close(method.queue.keys[:5], expected)
-    assert method.queue.patients.tolist() == [3, 1, 4, 1, 5, -1, -1, -1]
+    assert method.queue.codes[:, 0].tolist() == [3, 1, 4, 1, 5, -1, -1, -1]
 
 
 def test_loss_of_the_whole_method_by_hand(tiny, views, batch) -> None:
     method = small(tiny).eval()
     stored = unit(6, 4)
-    method.queue.add(stored, torch.full((6,), -1))
+    method.queue.add(stored, {"patient": torch.full((6,), -1)})
     first, second = views(3)
     loss = method((first, second), batch(3))
     queries = method.projector(tiny(first)).double().tolist()
@@ -164,7 +164,7 @@ def test_own_patients_keys_are_counted_and_left_out_if_asked(tiny, views, batch)
         torch.manual_seed(2)
         method = small(tiny, exclude_own_patient=exclude).eval()
         stored = unit(4, 4)
-        method.queue.add(stored, torch.tensor([7, 8, 8, -1]))
+        method.queue.add(stored, {"patient": torch.tensor([7, 8, 8, -1])})
         first, second = views(3)
         loss = method((first, second), batch([8, 7, -1]))
         assert float(method.metrics["own_patient_negatives"]) == pytest.approx((2 + 1 + 0) / 12)
@@ -179,7 +179,7 @@ def test_own_patients_keys_are_counted_and_left_out_if_asked(tiny, views, batch)
 def test_the_key_is_stored_with_the_partners_patient(tiny, views, batch) -> None:
     method = small(tiny)
     method(views(2), batch([1, 2], [3, 4]))
-    assert method.queue.patients[:2].tolist() == [3, 4]
+    assert method.queue.codes[:2, 0].tolist() == [3, 4]
 
 
 def test_excluding_needs_patients(tiny, views, batch) -> None:
@@ -199,7 +199,7 @@ def test_the_state_dict_holds_all_that_resume_needs(tiny, views, batch) -> None:
     assert torch.equal(again(views(4), batch([0, 1, 2, 3])), loss)
     state, other = method.state_dict(), again.state_dict()
     assert all(torch.equal(state[key], other[key]) for key in state)
-    assert {"queue.keys", "queue.patients", "queue.pointer", "queue.filled"} <= state.keys()
+    assert {"queue.keys", "queue.codes", "queue.pointer", "queue.filled"} <= state.keys()
 
 
 @pytest.mark.parametrize("norm", [False, True])

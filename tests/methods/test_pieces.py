@@ -27,36 +27,38 @@ METHODS = {"simclr": SimCLR, "moco": MoCo, "byol": BYOL}
 
 @given(st.integers(1, 9), st.lists(st.integers(1, 20), max_size=6))
 def test_queue_keeps_the_last_keys_whatever_the_batches(size: int, batches: list[int]) -> None:
-    queue, history = KeyQueue(size, 2), []
+    queue, history = KeyQueue(size, 2, ("patient", "side")), []
     for count in batches:
         new = torch.arange(len(history), len(history) + count)
-        queue.add(torch.stack((new, -new), 1).float(), new)
+        queue.add(torch.stack((new, -new), 1).float(), {"side": new + 7, "patient": new})
         history += new.tolist()
         # a queue that was saved and loaded goes on alike
-        again = KeyQueue(size, 2)
+        again = KeyQueue(size, 2, ("patient", "side"))
         again.load_state_dict(queue.state_dict())
         queue = again
-    keys, patients, filled = queue.negatives()
+    keys, codes, filled = queue.stored()
+    patients = codes["patient"]
     assert int(filled.sum()) == min(len(history), size)
     assert sorted(patients[filled].tolist()) == history[-size:]
     assert torch.equal(keys[filled], torch.stack((patients, -patients), 1)[filled].float())
     assert not keys[~filled].any()
     assert (patients[~filled] == -1).all()
+    assert torch.equal(codes["side"][filled], patients[filled] + 7)  # metadata stay with their key
 
 
 def test_queue_overwrites_the_oldest_first() -> None:
     queue = KeyQueue(5, 1)
     for start in (0, 3, 6):
-        queue.add(torch.zeros(3, 1), torch.arange(start, start + 3))
-    assert queue.patients.tolist() == [5, 6, 7, 8, 4]
+        queue.add(torch.zeros(3, 1), {"patient": torch.arange(start, start + 3)})
+    assert queue.codes[:, 0].tolist() == [5, 6, 7, 8, 4]
 
 
-def test_negatives_are_copies() -> None:
+def test_what_a_queue_tells_are_copies() -> None:
     queue = KeyQueue(2, 1)
-    keys, patients, filled = queue.negatives()
-    queue.add(torch.ones(2, 1), torch.ones(2, dtype=torch.int64))
+    keys, codes, filled = queue.stored()
+    queue.add(torch.ones(2, 1), {"patient": torch.ones(2, dtype=torch.int64)})
     assert not keys.any()
-    assert patients.tolist() == [-1, -1]
+    assert codes["patient"].tolist() == [-1, -1]
     assert not filled.any()
 
 
@@ -162,7 +164,7 @@ def test_learns_to_tell_images_apart(name: str, options: dict[str, int], tiny, b
 
 @pytest.mark.parametrize("path", sorted(Path(heads.__file__).parent.glob("*.py")), ids=lambda p: p.name)
 def test_methods_import_what_third_parties_may(path: Path) -> None:
-    """torch, numpy, the standard library, names that ``cmrbias.api`` exports, and each other."""
+    """torch, numpy, the standard library, names that ``cmrbias.api`` exports, and each other (public too)."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             modules, names = [alias.name for alias in node.names], []

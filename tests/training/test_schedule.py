@@ -22,5 +22,11 @@ def test_cosine_falls_from_the_full_rate_to_the_least() -> None:
 
 def test_constant_stays_and_other_names_are_refused() -> None:
     assert learning_rate(Recipe(epochs=5, batch=4, lr=0.3, schedule="constant"), 7, 2) == 0.3
-    with pytest.raises(CmrbiasError, match="expected 'cosine' or 'constant', got 'steps'"):
-        learning_rate(Recipe(epochs=5, batch=4, lr=0.3, schedule="steps"), 7, 2)
+    with pytest.raises(CmrbiasError, match="expected 'cosine', 'constant' or 'steps', got 'linear'"):
+        learning_rate(Recipe(epochs=5, batch=4, lr=0.3, schedule="linear"), 7, 2)
+
+
+def test_steps_take_a_tenth_after_each_milestone() -> None:
+    recipe = Recipe(epochs=5, batch=4, lr=0.3, schedule="steps", milestones=(1, 3))
+    rates = [learning_rate(recipe, step, 2) for step in range(10)]
+    assert rates == pytest.approx([0.3] * 2 + [0.03] * 4 + [0.003] * 4)
