@@ -17,6 +17,7 @@ from cmrbias.studies.predictions import Measured
 MODEL, GAUSSIAN, GRADIENT, UNTRAINED = "model", "centred-gaussian", "image-gradient", "untrained"
 SD, HALF_WIDTH = "SD over patients", "95 % half-width, t"
 _SCORES = ("aks", "dsc", "normalised-aks", "chance", "ceiling")
+DILATED = {"aks-5mm": "5 mm", "aks-10mm": "10 mm"}  # only where the pixel size is known
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,10 @@ def read_maps(folder: Path) -> Maps:
     """Returns what ``saliency`` wrote into a folder."""
     with (folder / "overlap.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    scores = {name: np.array([float(row[name] or "nan") for row in rows]) for name in _SCORES}
+    scores = {
+        name: np.array([float(row[name] or "nan") for row in rows])
+        for name in (*_SCORES, *(name for name in DILATED if name in rows[0]))
+    }
 
     def column(name: str) -> np.ndarray:
         return np.array([row[name] for row in rows])

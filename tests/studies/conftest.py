@@ -42,14 +42,11 @@ by-class = ["{CLASSES[0]}", "{CLASSES[1]}"]
 [figures.figure2]
 title = "Figure 2"
 models = ["Full", "Seg", "SimCLR"]
-panels = [
-  {{ title = "a", overlap = "CM", auc = "CM" }},
-  {{ title = "b", overlap = "CM", auc = "CM -> ACDC" }},
-]
+panels = [{{ title = "b", overlap = "CM", auc = "CM -> ACDC" }}]
 
 [figures.figure3]
 title = "Figure 3"
-cases = 2
+cases = 1
 columns = [
   {{ title = "None", model = "Full", row = "CM -> ACDC" }},
   {{ title = "SimCLR", model = "SimCLR", row = "CM -> ACDC" }},
