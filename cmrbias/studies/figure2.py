@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SCORES = {"aks": "AKS", "normalised-aks": "normalised AKS", "dsc": "soft DSC"}
 _INK = "#0072B2"
+_WIDE, _HIGH = 40.0, 8.0  # of a model's name, in points
 
 
 def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Table]]:
@@ -81,7 +82,6 @@ def _draw_panel(axes: Axes, shown: Panel) -> None:
         axes.errorbar(
             point.x, point.y, xerr=spread[0], yerr=spread[1], fmt="o", color=_INK, ecolor="#999999", capsize=2
         )
-        axes.annotate(point.model, (point.x, point.y), (4, 4), textcoords="offset points", fontsize=7)
     lines = [f"Pearson {with_interval(shown.pearson)}", f"Spearman {with_interval(shown.spearman)}"]
     if shown.descriptive:
         lines.append(f"descriptive: {len(shown.points)} models")
@@ -90,6 +90,21 @@ def _draw_panel(axes: Axes, shown: Panel) -> None:
     axes.set_ylabel(shown.y_label, fontsize=8)
     axes.tick_params(labelsize=7)
     axes.margins(0.15)
+    _label_points(axes, shown)
+
+
+def _label_points(axes: Axes, shown: Panel) -> None:
+    """Writes each model's name beside its point, above the names of points that are too near."""
+    axes.autoscale_view()
+    points_a_pixel = 72 / axes.figure.dpi
+    taken: list[tuple[float, float]] = []
+    for point in sorted(shown.points, key=lambda p: p.y):
+        x, y = points_a_pixel * axes.transData.transform((point.x, point.y))
+        above = 4.0
+        while any(abs(x - other) < _WIDE and abs(y + above - height) < _HIGH for other, height in taken):
+            above += _HIGH
+        taken.append((x, y + above))
+        axes.annotate(point.model, (point.x, point.y), (4, above), textcoords="offset points", fontsize=7)
 
 
 def _sd(values: np.ndarray) -> float | None:

@@ -21,6 +21,9 @@ from cmrbias.studies.published import published
 
 FEWEST = 7  # cells a side from which a map says where
 
+OTHER_DATA = "Other data: as published, on the paper's patients, every model from ImageNet weights"
+"""Of published values beside results on other cohorts, whatever a column's heading says of ours."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -234,7 +237,7 @@ class TableMaker:
                 if printed is not None:
                     (theirs if self.study.other_data(row) else ours).append(printed)
         yield Block("In the paper's form: own test input; maps of the predicted class", tuple(ours))
-        yield Block("Other data: as published, on the paper's patients", tuple(theirs))
+        yield Block(OTHER_DATA, tuple(theirs))
         lines = [
             self._line(measure, row, what, of)
             for measure, what, rows, of in self._intervals()
@@ -305,7 +308,7 @@ class TableMaker:
                         (theirs if self.study.other_data(row) else ours).append(printed)
             adjusted += self._adjusted(row, present)
         yield Block("In the paper's form: own test input; maps of the predicted class", tuple(ours))
-        yield Block("Other data: as published, on the paper's patients", tuple(theirs))
+        yield Block(OTHER_DATA, tuple(theirs))
         yield Block("With 95 % intervals over patients", tuple(lines))
         yield Block(
             "AKS as it would be if all hearts were as large as the mean (regression)", tuple(adjusted)
