@@ -38,7 +38,7 @@ def randomisation(method: str, measure: str, found: Similarity, null: Null) -> V
         verdict = PASSES
         sentence = (
             f"passes: with all weights random, no more of the maps is left ({value:.3f}) than two random "
-            f"networks share ({bound:.3f})"
+            f"networks share at most ({bound:.3f})"
         )
         if null.mean > _HIGH:
             sentence += f"; but those share {null.mean:.3f} on average: much of any map is the image's"
