@@ -262,7 +262,7 @@ def only(study: Study, part: str) -> Study:
 def cells_of(study: Study) -> list[Cell]:
     """Returns what all tables and figures of a study take their numbers from."""
     trials = [trial for model, row in all_pairs(study) for trial in study.trials(model, row)]
-    return list({cell.digest: cell for trial in trials for cell in trial.cells}.values())
+    return list(dict.fromkeys(cell for trial in trials for cell in trial.cells))
 
 
 def all_pairs(study: Study) -> list[tuple[str, str]]:

@@ -80,7 +80,8 @@ def make_cohort(out: Path, name: str, seed: int) -> Path:
             images, masks = rng.integers(60, 120, (2, 32, 32)), np.zeros((2, 32, 32), np.uint8)
             for frame in range(2):
                 distance = np.hypot(y - 16 - rng.integers(-3, 4), x - 16 - rng.integers(-3, 4))
-                masks[frame] = np.select([distance < 3, distance < 5, distance < 7], [3, 2, 1], 0)
+                outer = 6 + number % 5 / 2  # hearts differ in size
+                masks[frame] = np.select([distance < 3, distance < 5, distance < outer], [3, 2, 1], 0)
                 images[frame][distance < 5] = 180 if number % 2 else 40
             who = f"{PATIENT}{name}{number:02d}"
             row = {"case": who, "patient": who, "study": who, "split": "train" if number < 12 else "test"}
