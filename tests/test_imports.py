@@ -26,6 +26,7 @@ LAYERS = {  # a package or module -> what of cmrbias it must not import
     "training": {"cli", "evaluation"},
     "evaluation": {"cli", "methods"},
     "report": {"cli", "training"},
+    "studies": {"cli", "methods", "augmentations", "backbones"},
 }
 
 
@@ -78,6 +79,7 @@ def test_nothing_imports_the_command_line() -> None:
         "import cmrbias.cli.probe",
         "import cmrbias.cli.evaluate",
         "import cmrbias.cli.cohort",
+        "import cmrbias.cli.study.compute",
         "import cmrbias.cli.plugins",
     ],
 )

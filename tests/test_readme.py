@@ -17,6 +17,7 @@ from cmrbias import hookspecs, ops
 from cmrbias.cli.main import make_cli
 from cmrbias.options import build
 from cmrbias.plugins import plugin_manager
+from cmrbias.studies.definition import read
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -86,6 +87,15 @@ def test_its_plugin_is_a_whole_one() -> None:
     assert torch.allclose(invert(options, 3).apply(images, None, {})[0], 1 - images)
 
 
+def test_its_study_can_be_read(tmp_path: Path) -> None:
+    (text,) = [block for block in blocks("toml") if "extends" in block]
+    (tmp_path / "my.toml").write_text(text)
+    study = read(tmp_path / "my.toml")
+    assert list(study.tables) == ["mine"]
+    assert study.models["SimSiam"].pretrain["method"] == "simsiam"
+    assert set(study.tables["mine"].columns) <= set(study.models)
+
+
 def test_its_scores_of_maps_can_be_had() -> None:
     (code,) = [block for block in blocks("py") if "ops.gradcam" in block]
     generator = torch.Generator().manual_seed(0)
@@ -110,6 +120,7 @@ COMMANDS += [
     "evaluate",
     "plugins",
 ]
+COMMANDS += ["study", "study all", "study figure2", "study run", "study plan", "study cell"]
 COMMANDS += ["saliency", "plugins show", "benchmark", "benchmark saliency", "benchmark swap", "benchmark auc"]
 
 

@@ -119,7 +119,7 @@ class _Batch:
     def of_predicted(self, frames: int) -> np.ndarray:
         """Returns the model's maps of the class it decided for: (n, frames, h, w) float32."""
         column = ((self.explained == self.predicted[:, None]) & (self.kind == 0)).argmax(1)
-        maps = self.maps.unflatten(0, (-1, frames))[np.arange(len(column)), :, column]
+        maps = self.maps.reshape(-1, frames, *self.maps.shape[1:])[np.arange(len(column)), :, column]
         found: np.ndarray = maps.float().cpu().numpy()
         return found
 

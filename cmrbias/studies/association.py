@@ -90,29 +90,30 @@ def panel(
             points.append(Point(model, overlap.estimate.value, auc.estimate.value, *map(np.array, seeds)))
     values = np.array([[p.x, p.y] for p in points]).reshape(-1, 2)
     kept = [models.index(p.model) for p in points]
-    replicates = _replicates(score, [x[k] for k in kept], [y[k] for k in kept])
+    drawn = _replicates(score, [x[k] for k in kept], [y[k] for k in kept])
     return Panel(
         title,
         *labels,
         tuple(points),
         correlation(values[:, 0], values[:, 1], "pearson"),
         correlation(values[:, 0], values[:, 1], "spearman"),
-        None if replicates is None else _interval(*replicates),
-        None if replicates is None else _interval(*map(_row_ranks, replicates)),
+        None if drawn is None else _interval(*drawn),
+        None if drawn is None else _interval(_row_ranks(drawn[0]), _row_ranks(drawn[1])),
     )
 
 
 def _replicates(score: str, x: Sequence[Column], y: Sequence[Column]) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns each resample's overlap and AUC of each model, (B, M) twice, undefined resamples left out."""
-    shared = [_same_patients(columns) for columns in (x, y)]
-    if not x or shared[0] is None or shared[1] is None:
+    over, under = _same_patients(x), _same_patients(y)
+    if over is None or under is None:
         return None
     resamples = x[0].resamples
-    together = np.array_equal(shared[0].patient, shared[1].patient)  # one draw for both axes
-    draws = [PatientDraws(one.strata, resamples, 0 if together else i) for i, one in enumerate(shared)]
-    names = np.unique(shared[0].patient)
-    overlaps = np.column_stack([_drawn(_overlap_statistic(score, c.maps(), names), draws[0], 0) for c in x])
-    micro = np.column_stack([_drawn(auc_statistic_of(c.predictions()), draws[1], -2) for c in y])
+    together = np.array_equal(over.patient, under.patient)  # one draw for both axes
+    first = PatientDraws(over.strata, resamples, 0)
+    second = PatientDraws(under.strata, resamples, 0 if together else 1)
+    names = np.unique(over.patient)
+    overlaps = np.column_stack([_drawn(_overlap_statistic(score, c.maps(), names), first, 0) for c in x])
+    micro = np.column_stack([_drawn(auc_statistic_of(c.predictions()), second, -2) for c in y])
     defined = np.isfinite(overlaps).all(axis=1) & np.isfinite(micro).all(axis=1)
     return overlaps[defined], micro[defined]
 
@@ -121,7 +122,7 @@ def _same_patients(columns: Sequence[Column]) -> Predictions | None:
     """Returns some predictions of the patients that all columns were tested on; None if they differ."""
     each = [column.predictions()[0] for column in columns]
     same = all(np.array_equal(one.patient, each[0].patient) for one in each)
-    return each[0] if same else None
+    return each[0] if each and same else None
 
 
 def _overlap_statistic(score: str, seeds: Sequence[Maps], patients: np.ndarray) -> Statistic:
@@ -186,7 +187,7 @@ def by_case(column: Column) -> ByCase:
     pairs = [_cases(m, p) for m, p in zip(column.maps(), column.predictions(), strict=True)]
     joined = [np.concatenate([pair[k] for pair in pairs]) for k in range(2)]
     aks, right = joined[0], joined[1].astype(bool)
-    means = [float(np.mean(aks[side])) if side.any() else np.nan for side in (right, ~right)]
+    of_right, of_wrong = (float(np.mean(aks[side])) if side.any() else np.nan for side in (right, ~right))
     statistics = [weighted_auc(p[0], p[1].astype(bool), p[2]) for p in pairs if 0 < p[1].sum() < len(p[1])]
     auroc = None
     if statistics:
@@ -195,7 +196,7 @@ def by_case(column: Column) -> ByCase:
         replicates = bootstrap(_mean_of(statistics), draws)
         doubts = few(int(min(right.sum(), (~right).sum())), "cases on a side")
         auroc = estimate(float(replicates.point[0]), patients, (replicates.percentile(),), doubts)
-    return ByCase(*means, auroc, _adjusted(pairs))
+    return ByCase(of_right, of_wrong, auroc, _adjusted(pairs))
 
 
 def _mean_of(statistics: Sequence[Callable[[np.ndarray], np.ndarray]]) -> Statistic:

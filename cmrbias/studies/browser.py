@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cmrbias.report.html import cells, packed, picture_url
-from cmrbias.studies.build import Study, Trial, pairs_of
+from cmrbias.studies.build import Study, Trial, all_pairs
 from cmrbias.studies.cells import output
 from cmrbias.studies.overlaps import Maps, read_maps
 from cmrbias.studies.pictures import pictures, pseudonyms, read_cells
@@ -31,7 +31,7 @@ def browser(study: Study, folder: Path, images: bool) -> dict[str, Any]:
     chosen: dict[str, list[str]] = {}
     names: dict[str, dict[str, str]] = {}
     shown: set[tuple[str, str]] = set()
-    for model, row in dict.fromkeys(p for t in study.definition.tables.values() for p in pairs_of(t)):
+    for model, row in all_pairs(study):
         trial = study.trials(model, row)[0]
         if not trial.saliency or (row, trial.train.digest) in shown:
             continue
@@ -81,7 +81,8 @@ def _pictures(cohort: Path, cases: list[str], frames: list[str], names: dict[str
 
 
 def _grey(image: np.ndarray) -> np.ndarray:
-    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    grey: np.ndarray = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return grey
 
 
 def _case(scores: Maps, case: str, name: str, frames: list[str], maps: np.ndarray | None) -> dict[str, Any]:

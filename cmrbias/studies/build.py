@@ -77,12 +77,6 @@ class Study:
         """Returns a model on a row, a trial a seed."""
         return [self._trial(model, row, seed) for seed in self.seeds]
 
-    def cells_of(self, part: TableEntry | FigureEntry) -> Iterator[Cell]:
-        """Yields what a table or a figure takes its numbers from."""
-        for model, row in pairs_of(part):
-            for trial in self.trials(model, row):
-                yield from trial.cells
-
     def title(self, model: str) -> str:
         """Returns what tables call a model."""
         return self.definition.models[model].title or model
@@ -128,7 +122,7 @@ class Study:
             return self._at_home(model, entry, row.cohort, seed)
         source = (
             self._pretrained(entry, row.trained_on, seed)
-            if transfer == "css"
+            if transfer == "css" and entry.pretrain
             else self._at_home(model, entry, row.trained_on, seed)
         )
         kind = ADAPT[row.adapt or entry.transfer_adapt]
@@ -179,25 +173,18 @@ class Study:
         A pretraining epoch shows every training frame in as many views as the method has; a supervised
         one the frames of the cases that do not validate. Runs record what they saw, tables show it.
         """
-        method = str(other.pretrain.get("method"))
-        views = len(getattr(self.plugins.registry("methods").get(method), "views", ((), ())))
+        css = {**self._flags("pretrain"), **other.pretrain}
+        supervised = {**self._flags("finetune"), **other.train}
+        method = self.plugins.registry("methods").get(str(css.get("method")))
+        classify = self.plugins.registry("tasks").get("classify")
+        views = len(getattr(method, "views", ((), ())))
         cases, frames, classes = extent(self.cohort(cohort), self.definition.cohorts[cohort].label)
-        css, supervised = self._recipe("pretrain", method), self._recipe("finetune")
-        recipes: tuple[tuple[Kind, Any], ...] = (("pretrain", css), ("finetune", supervised))
-        batches = [int(self._flags(kind).get("batch") or recipe.batch) for kind, recipe in recipes]
-        validation = float(self._flags("finetune").get("validation", supervised.options["validation"]))
+        validation = float(_of_recipe(supervised, classify, "validation"))
         fewest = math.floor(cases * (1 - validation)) - (classes if validation else 0)
-        shown = views * (cases * frames // batches[0] * batches[0]) * self._epochs("pretrain", method)
-        an_epoch = max(fewest // batches[1], 1) * batches[1] * frames
-        return self._epochs("finetune", "") + math.ceil(shown / an_epoch)
-
-    def _epochs(self, kind: Kind, method: str) -> int:
-        return int(self._flags(kind).get("epochs") or self._recipe(kind, method).epochs)
-
-    def _recipe(self, kind: Kind, method: str = "") -> Any:
-        registry = self.plugins.registry("methods" if kind == "pretrain" else "tasks")
-        owner = registry.get(method if kind == "pretrain" else "classify")
-        return owner.recipes[self._flags(kind).get("recipe", "quick")]
+        batch, css_batch = (int(_of_recipe(*of, "batch")) for of in ((supervised, classify), (css, method)))
+        shown = views * (cases * frames // css_batch * css_batch) * int(_of_recipe(css, method, "epochs"))
+        an_epoch = max(fewest // batch, 1) * batch * frames
+        return int(_of_recipe(supervised, classify, "epochs")) + math.ceil(shown / an_epoch)
 
     def _flags(self, kind: Kind) -> Flags:
         """Returns the preset's flags of a command."""
@@ -274,8 +261,17 @@ def only(study: Study, part: str) -> Study:
 
 def cells_of(study: Study) -> list[Cell]:
     """Returns what all tables and figures of a study take their numbers from."""
-    parts = (*study.definition.tables.values(), *study.definition.figures.values())
-    return list({cell.digest: cell for part in parts for cell in study.cells_of(part)}.values())
+    trials = [trial for model, row in all_pairs(study) for trial in study.trials(model, row)]
+    return list(dict.fromkeys(cell for trial in trials for cell in trial.cells))
+
+
+def all_pairs(study: Study) -> list[tuple[str, str]]:
+    """Returns each model and row of all tables and figures, once."""
+    parts: list[TableEntry | FigureEntry] = [
+        *study.definition.tables.values(),
+        *study.definition.figures.values(),
+    ]
+    return list(dict.fromkeys(pair for part in parts for pair in pairs_of(part)))
 
 
 def pairs_of(part: TableEntry | FigureEntry) -> Iterator[tuple[str, str]]:
@@ -293,6 +289,14 @@ def _tested(mode: str) -> str:
     from cmrbias.inputs import InputMode
 
     return InputMode(mode).tested().name
+
+
+def _of_recipe(flags: Flags, owner: Any, name: str) -> Any:
+    """Returns a flag, else what the recipe of a method or task says."""
+    if name in flags:
+        return flags[name]
+    recipe = owner.recipes[flags.get("recipe", "quick")]
+    return recipe.options[name] if name in recipe.options else getattr(recipe, name)
 
 
 def _words(flags: Mapping[str, Any]) -> tuple[str, ...]:

@@ -153,7 +153,10 @@ def command(cell: Cell, study: Path) -> list[str]:
 
 def ordered(cells: Iterable[Cell]) -> list[Cell]:
     """Returns the cells and all that they need, each once, stage by stage."""
-    found = {cell.digest: cell for top in cells for cell in _with_needed(top)}
+    found: dict[str, Cell] = {}
+    for top in cells:
+        for cell in _with_needed(top):
+            found.setdefault(cell.digest, cell)  # the first name is the one that logs use
     return sorted(found.values(), key=lambda cell: cell.stage)
 
 

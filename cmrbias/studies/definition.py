@@ -203,6 +203,10 @@ def _check_names(definition: Definition, where: str) -> None:
     for owner, kind, name, valid in named:
         if name not in valid:
             raise CmrbiasError(f"{where}: {owner}: {unknown(kind, name, valid)}")
+    for name, figure in definition.figures.items():
+        shown = [panel["overlap"] for panel in figure.panels] + [column["row"] for column in figure.columns]
+        for row in (row for row in shown if rows[row].label_map):
+            raise CmrbiasError(f"{where}: figures.{name}: row {row!r} has a label map, so no saliency maps")
     for name, model in models.items():
         if model.transfer == "css" and not model.pretrain:
             raise CmrbiasError(f"{where}: models.{name}: transfer 'css' needs pretrain = {{ method = ... }}")

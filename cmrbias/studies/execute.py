@@ -75,6 +75,8 @@ def execute(place: Path, call: Call) -> float:
         _call(told, place, call)
         seconds = round(time.perf_counter() - started, 1)
         write_json(place / DONE, {"digest": told["digest"], "seconds": seconds})
+        if (place / "out" / "best.pt").exists():  # what only a resume needs is three times as large
+            (place / "out" / "last.pt").unlink(missing_ok=True)
         return seconds
 
 
@@ -90,8 +92,6 @@ def _call(told: dict[str, Any], place: Path, call: Call) -> None:
         )
     if told["kind"] in TRAINING and (_read(place / "out" / "run.json") or {}).get("status") != "finished":
         raise KeyboardInterrupt  # a training takes Ctrl-C for itself, saves and returns
-    if (place / "out" / "best.pt").exists():  # what only a resume needs is three times as large
-        (place / "out" / "last.pt").unlink(missing_ok=True)
 
 
 def _logged(words: Sequence[str], log: TextIO, call: Call) -> Any:
@@ -114,8 +114,9 @@ def _words(told: dict[str, Any], out: Path) -> list[str]:
     """Returns the command that goes on with what is there, else starts anew."""
     if told["kind"] in TRAINING and (out / "run.json").exists():
         return [told["kind"], "--resume", str(out)]
-    if out.exists():
-        shutil.rmtree(out)
+    for left in (out, *out.parent.glob(f".{out.name}.*.partial")):  # what a kill has left
+        if left.exists():
+            shutil.rmtree(left)
     return list(told["command"])
 
 

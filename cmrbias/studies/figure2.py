@@ -69,13 +69,9 @@ def _draw(grid: list[list[Panel]], path: Path) -> list[Path]:
             _draw_panel(one, shown)
     files = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
     with rc_context({"svg.hashsalt": "cmrbias"}):  # the same file each time
-        for file in files:
-            form = file.suffix[1:]
-            metadata = {"Date": None} if form == "svg" else None
-            write_atomically(
-                file,
-                lambda out, form=form, metadata=metadata: figure.savefig(out, format=form, metadata=metadata),
-            )
+        write_atomically(files[0], lambda file: figure.savefig(file, format="png"))
+        figure.set_layout_engine("none")  # it is laid out by now
+        write_atomically(files[1], lambda file: figure.savefig(file, format="svg", metadata={"Date": None}))
     return files
 
 

@@ -17,6 +17,7 @@ from cmrbias.studies.predictions import Measured
 MODEL, GAUSSIAN, GRADIENT, UNTRAINED = "model", "centred-gaussian", "image-gradient", "untrained"
 SD, HALF_WIDTH = "SD over patients", "95 % half-width, t"
 _SCORES = ("aks", "dsc", "normalised-aks", "chance", "ceiling")
+DILATED = {"aks-5mm": "5 mm", "aks-10mm": "10 mm"}  # only where the pixel size is known
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,12 @@ class Maps:
 
     def chosen(self, map: str = MODEL, target: str = "predicted", label: str | None = None) -> np.ndarray:
         """Returns which rows (R,) bool are of a map, of the predicted or true class, of cases of a class."""
-        rows = self.map == map
+        rows: np.ndarray = self.map == map
         if map == MODEL:
             rows &= self.explained == (self.predicted if target == "predicted" else self.label)
-        return rows if label is None else rows & (self.label == label)
+        if label is not None:
+            rows &= self.label == label
+        return rows
 
     def by_patient(
         self, score: str, rows: np.ndarray, patients: np.ndarray, undefined: float = np.nan
@@ -72,10 +75,25 @@ def read_maps(folder: Path) -> Maps:
     """Returns what ``saliency`` wrote into a folder."""
     with (folder / "overlap.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    names = ("case", "patient", "frame", "map", "class", "label", "predicted")
-    columns = [np.array([row[name] for row in rows]) for name in names]
-    scores = {name: np.array([float(row[name] or "nan") for row in rows]) for name in _SCORES}
-    return Maps(*columns, scores, (int(rows[0]["map_height"]), int(rows[0]["map_width"])))
+    scores = {
+        name: np.array([float(row[name] or "nan") for row in rows])
+        for name in (*_SCORES, *(name for name in DILATED if name in rows[0]))
+    }
+
+    def column(name: str) -> np.ndarray:
+        return np.array([row[name] for row in rows])
+
+    return Maps(
+        case=column("case"),
+        patient=column("patient"),
+        frame=column("frame"),
+        map=column("map"),
+        explained=column("class"),
+        label=column("label"),
+        predicted=column("predicted"),
+        scores=scores,
+        size=(int(rows[0]["map_height"]), int(rows[0]["map_width"])),
+    )
 
 
 def overlap(

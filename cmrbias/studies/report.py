@@ -12,7 +12,7 @@ from typing import Any
 from cmrbias.cohorts.format import Cohort
 from cmrbias.report.html import data_url, write_report
 from cmrbias.studies.browser import browser
-from cmrbias.studies.build import Study, cells_of
+from cmrbias.studies.build import Study, all_pairs, cells_of
 from cmrbias.studies.cells import TRAINING, Given, ordered, output
 from cmrbias.studies.tables import Table
 from cmrbias.training.run import versions
@@ -40,7 +40,7 @@ def report(
         images: whether pixels of patients may be shown.
     """
     warnings = list(dict.fromkeys(w for table in tables for w in table.warnings))
-    if any(study.other_data(row) for table in study.definition.tables.values() for row in table.rows):
+    if any(study.other_data(row) for _, row in all_pairs(study)):
         warnings.append("other data: published values are of other patients than ours")
     if study.imagenet is None:
         warnings.append("random init: no ImageNet weights were given")
@@ -66,7 +66,7 @@ def report(
 
 
 def _cohorts(study: Study) -> list[str]:
-    rows = [study.definition.rows[row] for t in study.definition.tables.values() for row in t.rows]
+    rows = [study.definition.rows[row] for _, row in all_pairs(study)]
     return list(dict.fromkeys(n for row in rows for n in (row.trained_on, row.cohort) if n is not None))
 
 

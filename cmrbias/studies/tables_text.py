@@ -29,8 +29,7 @@ def write_table(table: Table, folder: Path) -> list[Path]:
     paths = []
     for name, text in texts.items():
         paths.append(folder / name)
-        content = text.encode()
-        write_atomically(paths[-1], lambda file, content=content: file.write(content))
+        _write(paths[-1], text)
     return paths
 
 
@@ -62,6 +61,10 @@ def latex(table: Table) -> str:
     notes = "\n".join(f"\\item {_tex(note)}" for note in (*table.warnings, *table.notes))
     parts.append(f"\\begin{{itemize}}\n{notes}\n\\end{{itemize}}\n")
     return "\n".join(parts)
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def _header(table: Table) -> Sequence[str]:

@@ -83,6 +83,31 @@ def test_the_rows_are_what_captum_and_the_float64_reference_give(
             assert (row["map_height"], row["map_width"]) == ("12", "12")
 
 
+@pytest.mark.parametrize("target", ["predicted", "all"])
+def test_kept_maps_are_those_of_the_predicted_class_that_were_scored(cli, small_cohort, tmp_path, target):
+    assert cli("--maps", "--target", target).exit_code == 0
+    with np.load(tmp_path / "out" / "maps.npz", allow_pickle=False) as found:
+        cases, frames, maps = found["case"].tolist(), found["frame"].tolist(), found["gradcam"]
+    assert (maps.shape, maps.dtype) == ((4, 2, 12, 12), np.float32)
+    cohort = Cohort.open(small_cohort)
+    masks = cohort.masks(cohort.cases("test")) != 0
+    scored = 0
+    for row in rows(tmp_path / "out"):
+        if row["map"] == "model" and row["class"] == row["predicted"] and row["aks"]:
+            at = cases.index(row["case"]), frames.index(row["frame"])
+            whole = torch.as_tensor(maps[at])[None, None]
+            whole = torch.nn.functional.interpolate(whole, (48, 48), mode="bilinear", align_corners=False)
+            whole = (whole - whole.min())[0, 0].double().numpy()
+            assert float(row["aks"]) == pytest.approx((whole * masks[at]).sum() / whole.sum(), abs=1e-5)
+            scored += 1
+    assert scored > 0
+
+
+def test_no_maps_are_kept_unasked(cli, tmp_path):
+    assert cli().exit_code == 0
+    assert not (tmp_path / "out" / "maps.npz").exists()
+
+
 def test_predicted_and_true_stand_in_one_file_with_baselines(cli, tmp_path):
     result = cli()
     found = rows(tmp_path / "out")

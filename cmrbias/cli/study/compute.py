@@ -115,6 +115,10 @@ def _compute(ctx: click.Context, study: Study, flags: dict[str, Any]) -> None:
 
     if study.preset.warning:
         say(study.preset.warning)
+    if study.definition.figures:
+        from cmrbias.report.overlays import require_matplotlib
+
+        require_matplotlib()  # rather than at the end
     try:
         outcome = run_cells(cells_of(study), flags["out"], caller(ctx.obj), say, flags["jobs"])
     except KeyboardInterrupt:
