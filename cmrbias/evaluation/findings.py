@@ -207,7 +207,8 @@ def evaluate_findings(
     arithmetic = pick_precision(precision, where)
     found: dict[str, list[np.ndarray]] = {name: [] for name in models}
     seen: dict[str, Seen] = {}
-    studies, findings = None, ()
+    studies: Studies | None = None
+    findings: tuple[str, ...] = ()
     for name, path in paths:
         run, classifier = Run.open(path), load_classifier(path, plugins)
         if classifier.kind != "binary" or (findings and classifier.classes != findings):
