@@ -93,10 +93,12 @@ def register_backbones(register: Register) -> None:
 @hookimpl
 def register_readers(register: Register) -> None:
     from cmrbias.cohorts.readers.acdc import AcdcReader
+    from cmrbias.cohorts.readers.chexpert import CheXpertReader
     from cmrbias.cohorts.readers.dicom import DicomReader
     from cmrbias.cohorts.readers.table import TableReader
 
     register("acdc", AcdcReader)
+    register("chexpert", CheXpertReader)
     register("dicom", DicomReader)
     register("table", TableReader)
 

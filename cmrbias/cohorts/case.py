@@ -67,7 +67,8 @@ class Reader:
         source: what SRC is, for the help text.
         targets: column name to its kind, as ``cohort.json`` has it, for example
             ``{"label": {"kind": "class"}}`` (classes are collected by the core in sorted order
-            where absent) or ``{"death": {"kind": "binary", "uncertain": -1}}``; set in ``read``.
+            where absent) or ``{"death": {"kind": "binary", "uncertain": -1}}``; set in ``read``. An empty
+            cell of a binary one is unknown, or what ``missing`` says.
     """
 
     Options: ClassVar[type] = NoOptions
