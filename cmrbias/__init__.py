@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cmrbias.cohorts.format import Cohort
     from cmrbias.errors import CmrbiasError
     from cmrbias.evaluation.evaluate import evaluate
+    from cmrbias.evaluation.findings import evaluate_findings
     from cmrbias.plugins import plugin_manager
     from cmrbias.saliency.explain import explain
 
@@ -23,14 +24,15 @@ _PUBLIC = {
     "CmrbiasError": "cmrbias.errors",
     "Classifier": "cmrbias.backbones",
     "evaluate": "cmrbias.evaluation.evaluate",
+    "evaluate_findings": "cmrbias.evaluation.findings",
     "explain": "cmrbias.saliency.explain",
     "load_backbone": "cmrbias.backbones",
     "load_classifier": "cmrbias.backbones",
     "plugin_manager": "cmrbias.plugins",
 }
 __all__ = [
-    "Classifier", "CmrbiasError", "Cohort", "evaluate", "explain", "hookimpl", "load_backbone",
-    "load_classifier", "plugin_manager",
+    "Classifier", "CmrbiasError", "Cohort", "evaluate", "evaluate_findings", "explain", "hookimpl",
+    "load_backbone", "load_classifier", "plugin_manager",
 ]  # fmt: skip
 
 

@@ -28,7 +28,7 @@ class Classifier(nn.Module):
         backbone: encodes each frame alone: (N * F, 1, H, W) -> (N * F, dim).
         head: ``nn.Linear(F * dim, K)``.
         target: the cohort's column that it predicts.
-        kind: what the logits are: ``class``, for a softmax over classes.
+        kind: what the logits are: ``class``, for a softmax over classes, or ``binary``, each a finding's.
         classes: the K classes' names.
         frames: the F frames' names, in order.
         image_size: side in pixels of the images that it was trained on.

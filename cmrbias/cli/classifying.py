@@ -51,7 +51,19 @@ def classifier_flags(out: str) -> Callable[[T], T]:
             metavar="KEY=VALUE",
             help="Option of the input mode: fill=donor|mean|inpaint of swap; repeatable.",
         ),
-        click.option("--label", help="Target column [default: the cohort's first of kind class]."),
+        click.option(
+            "--label",
+            metavar="COLUMN[,COLUMN...]",
+            help="Target column, or binary ones divided by commas [default: the first of kind class, "
+            "else the first].",
+        ),
+        click.option(
+            "--fraction",
+            default=1.0,
+            type=click.FloatRange(0, 1, min_open=True),
+            help="Share of the training patients, beside those that validate, whose labels are used.",
+        ),
+        click.option("--draw", default=0, type=click.IntRange(0), help="Which draw of that share."),
         click.option(
             "--frames", default="", metavar="A,B", help="Frames a case is classified by [default: all]."
         ),
@@ -120,6 +132,8 @@ def _settings(ctx: click.Context, task: str, flags: dict[str, Any]) -> Settings:
             "input_options": pairs(flags["input_options"], "--input-option"),
             "label": flags["label"],
             "frames": [name for name in flags["frames"].split(",") if name],
+            "fraction": flags["fraction"],
+            "draw": flags["draw"],
             "class_weights": flags["class_weights"],
             "saliency_weight": flags["saliency_weight"],
         },

@@ -39,6 +39,15 @@ from cmrbias.options import pairs
     metavar="CLASS=LABEL,...",
     help="Which class of the run is which label of the cohort; others are left out and counted.",
 )
+@click.option(
+    "--draw",
+    "draws",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Binary targets: another run of the same model (draw, seed), averaged with RUN; repeatable.",
+)
+@click.option("--ensemble", is_flag=True, help="Binary targets: score the runs' mean probability too.")
 @click.option("--allow-seen", is_flag=True, help="Test patients that the run has seen; every table says so.")
 @click.option("--resamples", default=2000, type=click.IntRange(1), help="Of patients, for the intervals.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Of resamples and of swapped backgrounds.")
@@ -61,6 +70,8 @@ def command(
     against: tuple[Path, ...],
     label: str | None,
     label_map: str | None,
+    draws: tuple[Path, ...],
+    ensemble: bool,
     allow_seen: bool,
     resamples: int,
     seed: int,
@@ -73,14 +84,24 @@ def command(
 
     Writes predictions.csv (a row a case and test input) and scores.json: into RUN for its own cohort's
     test split, else into RUN/evaluations/COHORT. Refuses patients that the run has seen in training.
+
+    Binary targets are scored a study: AUROC, AUPRC and log-loss, averaged over RUN and its --draw runs.
     """
     import torch
 
     from cmrbias.evaluation.evaluate import evaluate
     from cmrbias.evaluation.text import tables
+    from cmrbias.training.run import Run
 
     if threads:
         torch.set_num_threads(threads)
+    if Run.open(run).info.get("record", {}).get("kind") == "binary":
+        if inputs or label or label_map:
+            raise click.UsageError(f"{run}: binary targets take no --input, --label or --label-map")
+        _evaluate_findings(ctx, run)
+        return
+    if draws or ensemble:
+        raise click.UsageError(f"{run}: --draw and --ensemble are for binary targets, it has classes")
     evaluation = evaluate(
         run,
         cohort,
@@ -106,6 +127,28 @@ def command(
     )
     following = "--input all" if evaluation.bg_gap is None else "--against RUN2"
     click.echo(f"next: cmrbias evaluate {run} {following}")
+
+
+def _evaluate_findings(ctx: click.Context, run: Path) -> None:
+    """Tests a classifier of binary targets with the command's other flags."""
+    from cmrbias.evaluation.findings import evaluate_findings
+
+    flags = ctx.params
+    name = str(run)
+    models = {name: [run, *flags["draws"]], **{str(other): [other] for other in flags["against"]}}
+    same = ("cohort", "split", "ensemble", "allow_seen", "resamples", "seed", "device", "precision")
+    evaluation = evaluate_findings(
+        models,
+        baseline=str(flags["against"][0]) if flags["against"] else None,
+        plugins=ctx.obj(),
+        **{flag: flags[flag] for flag in same},
+    )
+    for line in evaluation.lines():
+        click.echo(line)
+    out = evaluation.write(flags["out"])
+    click.echo("")
+    click.echo(f"wrote {out} (predictions.csv: a row a study, run and finding; scores.json: all figures)")
+    click.echo(f"next: cmrbias evaluate {run} --against RUN2")
 
 
 def _mapped(text: str) -> dict[str, str]:

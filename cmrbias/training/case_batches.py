@@ -22,7 +22,7 @@ class CaseBatch(NamedTuple):
 
     Attributes:
         inputs: (N, F, 1, H, W) in [-1, 1], or embeddings (N, F * dim) that were computed before.
-        labels: (N,) int64.
+        labels: (N,) int64, or findings (N, K) float32.
         masks: (N * F, H, W) bool, moved with the inputs, empty where incomplete; None if not wanted.
         metrics: what the input mode measured, scalars.
     """

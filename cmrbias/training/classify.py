@@ -18,6 +18,7 @@ from cmrbias.errors import CmrbiasError
 from cmrbias.inputs import TRAINING, InputMode
 from cmrbias.training.case_batches import CaseBatch, CaseBatches
 from cmrbias.training.classify_notes import notes
+from cmrbias.training.findings import masked_loss, mean_auc, outcome_weights
 from cmrbias.training.labelled import Labelled, labelled
 from cmrbias.training.monitor import macro_auc
 from cmrbias.training.optimisers import make_optimiser
@@ -46,11 +47,17 @@ class Classify(Task):
         input_options: dict[str, Any] = dataclasses.field(
             default_factory=dict, metadata={"help": "options of the input mode"}
         )
-        label: str | None = option(None, "target column (default: the cohort's first of kind class)")
+        label: str | None = option(
+            None, "target column, or binary ones divided by commas (default: the first of kind class)"
+        )
         frames: tuple[str, ...] = option((), "frames that a case is classified by (default: all)")
         validation: float = option(
             0.2, "share of training patients that select the checkpoint", minimum=0, maximum=0.5
         )
+        fraction: float = option(
+            1.0, "share of the other training patients whose labels are used", minimum=1e-6, maximum=1
+        )
+        draw: int = option(0, "which draw of that share", minimum=0)
         class_weights: Literal["balanced", "none"] = option(
             "balanced", "weights of classes in the loss: 1/count, or equal"
         )
@@ -68,8 +75,19 @@ class Classify(Task):
                 "import the cohort with contours"
             )
         self.data = labelled(
-            setup.cohort, options.label, options.frames, mode.needs_masks, options.validation
+            setup.cohort,
+            options.label,
+            options.frames,
+            mode.needs_masks,
+            options.validation,
+            options.fraction,
+            options.draw,
         )
+        if options.saliency_weight and self.data.kind == "binary":
+            raise CmrbiasError(
+                f"--saliency-weight: expected a target of kind 'class', {self.data.target!r} is binary: "
+                "leave it out"
+            )
         self.cases = self.data.cases
         if mode.name == "background-box":
             mode = dataclasses.replace(mode, box=self.cases.largest_extent())
@@ -117,11 +135,12 @@ class Classify(Task):
             logits, labels = self.logits(self.data.validation), self.labels[self.data.validation]
             device = self.setup.device
             metrics["val_loss"] = float(self._loss(logits.to(device), labels.to(device)))
-            metrics["val_auc"] = macro_auc(logits.double().softmax(1), labels)
-            metrics["val_accuracy"] = float((logits.argmax(1) == labels).double().mean())
+            metrics["val_auc"] = self._auc(logits, labels)
+            if self.data.kind == "class":
+                metrics["val_accuracy"] = float((logits.argmax(1) == labels).double().mean())
         if epoch == self.setup.recipe.epochs:
             logits = self.logits(self.data.training)
-            metrics["train_auc"] = macro_auc(logits.double().softmax(1), self.labels[self.data.training])
+            metrics["train_auc"] = self._auc(logits, self.labels[self.data.training])
         return metrics
 
     def merit(self, metrics: Mapping[str, float]) -> tuple[float, ...] | None:
@@ -138,11 +157,13 @@ class Classify(Task):
         validating = sorted({patient_hash(p) for p in column[self.cases.case[data.validation]]})
         return {
             "target": data.target,
+            "kind": data.kind,
             "classes": list(data.classes),
             "frames": list(self.cases.frames),
             "input": dataclasses.asdict(classifier.input),
             "initialisation": self.setup.options.weights or "random init",
             "images_per_epoch": len(data.training) // batch * batch * self.images_per_row,
+            "training_patients": len(set(column[self.cases.case[data.training]].tolist())),
             "training_counts": data.counts(data.training).tolist(),
             "validation_counts": data.counts(data.validation).tolist(),
             "validation_patients": validating,
@@ -186,14 +207,27 @@ class Classify(Task):
             frames=self.cases.frames,
             image_size=self.setup.recipe.image_size,
             input=mode,
+            kind=self.data.kind,
             frozen=self.frozen,
         )
 
+    def _auc(self, logits: Tensor, labels: Tensor) -> float:
+        if self.data.kind == "binary":
+            return mean_auc(logits, labels)
+        return macro_auc(logits.double().softmax(1), labels)
+
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.data.kind == "binary":
+            return masked_loss(logits, labels, self.class_weights)
         return F.cross_entropy(logits, labels, weight=self.class_weights)
 
 
 def _class_weights(data: Labelled) -> Tensor:
-    """Returns 1 / count of each class among the training rows, normalised to sum 1: (K,) float32."""
+    """Returns 1 / count of each class among the training rows, normalised to sum 1: (K,) float32.
+
+    Of findings (2, K), see ``outcome_weights``.
+    """
+    if data.kind == "binary":
+        return outcome_weights(data.labels[data.training])
     inverse = 1 / torch.as_tensor(data.counts(data.training), dtype=torch.float64)
     return (inverse / inverse.sum()).float()

@@ -21,10 +21,10 @@ def summarise_classifier(log: Sequence[dict[str, Any]], best_epoch: int | None) 
         said.append(f"no validation part: last.pt holds epoch {last['epoch']}")
     else:
         best = next(line for line in epochs if line["epoch"] == best_epoch)
+        accuracy = f", accuracy {best['val_accuracy']:.3f}" if "val_accuracy" in best else ""
         said.append(
-            f"validation: macro AUC {best['val_auc']:.3f}, loss {best['val_loss']:.3f}, accuracy "
-            f"{best['val_accuracy']:.3f} in epoch {best_epoch}, the best, which best.pt holds "
-            "(selected on it, so too high)"
+            f"validation: macro AUC {best['val_auc']:.3f}, loss {best['val_loss']:.3f}{accuracy} in epoch "
+            f"{best_epoch}, the best, which best.pt holds (selected on it, so too high)"
         )
     if math.isfinite(last.get("train_auc", math.nan)):
         said.append(f"training cases: macro AUC {last['train_auc']:.3f} after the last epoch")

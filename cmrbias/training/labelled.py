@@ -11,6 +11,7 @@ from cmrbias.cohorts.format import TABLE, Cohort
 from cmrbias.cohorts.splits import draw_split
 from cmrbias.errors import CmrbiasError, unknown
 from cmrbias.training.cases import Cases
+from cmrbias.training.findings import findings_of, outcomes
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,10 @@ class Labelled:
 
     Attributes:
         cases: the rows.
-        target: the column that holds the labels.
-        classes: the names of the K classes that some training patient has.
-        labels: (N,) int64, 0 to K - 1.
+        target: the column that holds the labels; of several findings their names with commas.
+        kind: ``class``, or ``binary`` for findings.
+        classes: the names of the K classes that some training patient has, or of the K findings.
+        labels: (N,) int64, 0 to K - 1; of findings (N, K) float32, 1 there, 0 not, NaN uncertain or unknown.
         training, validation: row numbers (n,) int64; a patient is in one of them.
         incomplete: frame to the number of cases whose mask of it is incomplete; ``left_out`` counts
             the cases with any.
@@ -29,6 +31,7 @@ class Labelled:
 
     cases: Cases
     target: str
+    kind: str
     classes: tuple[str, ...]
     labels: np.ndarray
     training: np.ndarray
@@ -37,14 +40,17 @@ class Labelled:
     left_out: int
 
     def counts(self, rows: np.ndarray) -> np.ndarray:
-        """Returns how many of ``rows`` (n,) each class has: (K,) int64."""
+        """Returns how many of ``rows`` (n,) each class has, or how many have each finding: (K,) int64."""
+        if self.kind == "binary":
+            present: np.ndarray = (self.labels[rows] == 1).sum(0)
+            return present
         return np.bincount(self.labels[rows], minlength=len(self.classes))
 
     def notes(self) -> list[str]:
         """Returns what the user should know of it, a line each."""
         parts = {"training": self.training, "validation": self.validation}
         said = [
-            f"{name} cases: " + ", ".join(map("{} {}".format, self.classes, self.counts(rows)))
+            f"{name} cases: " + ", ".join(map("{} {}".format, self.classes, self._told(rows)))
             for name, rows in parts.items()
             if len(rows)
         ]
@@ -53,26 +59,46 @@ class Labelled:
             said.append(f"left out: {self.left_out} training cases with an incomplete heart mask ({each})")
         return said
 
+    def _told(self, rows: np.ndarray) -> list[str]:
+        """Returns each class's count of ``rows`` in words."""
+        if self.kind == "class":
+            return [str(count) for count in self.counts(rows)]
+        absent, unknown_ = (self.labels[rows] == 0).sum(0), np.isnan(self.labels[rows]).sum(0)
+        each = zip(self.counts(rows), absent, unknown_, strict=True)
+        return [f"{yes} yes, {no} no, {masked} masked" for yes, no, masked in each]
+
 
 def labelled(
-    cohort: Cohort, column: str | None, frames: Sequence[str], masked: bool, validation: float
+    cohort: Cohort,
+    column: str | None,
+    frames: Sequence[str],
+    masked: bool,
+    validation: float,
+    fraction: float = 1.0,
+    draw: int = 0,
 ) -> Labelled:
     """Returns the training cases of a cohort with their labels.
 
     Args:
-        cohort: with a target of kind ``class``.
-        column: the target; None is the first.
+        cohort: with a target of kind ``class`` or ``binary``.
+        column: the target, or several binary ones divided by commas; None is the first of kind ``class``,
+            else the first.
         frames: the frames that a classifier takes; none means all.
         masked: leave out cases with an incomplete mask in any of those frames.
         validation: share of the patients that validate, stratified by class. Which they are does not
             depend on the training's seed, so that seeds can be compared.
+        fraction: share of the other patients whose labels are used, stratified by class.
+        draw: which of the draws of that fraction; it does not depend on the training's seed either.
 
     Raises:
-        CmrbiasError: no such target, labels missing, a class with a single patient, no masks.
+        CmrbiasError: no such target, labels missing, a class with a single patient, no masks, or a
+            fraction that leaves some class no patient.
     """
-    name, listed = class_target(cohort, column)
+    findings = findings_of(cohort, column)
+    name, listed = (",".join(findings), list(findings)) if findings else class_target(cohort, column)
     cases = Cases(cohort, cohort.cases("train"), tuple(frames) or cohort.frames)
-    refuse_unlabelled(cases, name, "training")
+    if not findings:
+        refuse_unlabelled(cases, name, "training")
     incomplete: dict[str, int] = {}
     left_out = 0
     if masked:
@@ -81,22 +107,47 @@ def labelled(
         used = np.flatnonzero(cases.complete.all(1))
         left_out = len(cases) - len(used)
         cases = cases.some(used)
-    cells = cohort.column(name)[cases.case].tolist()
     patients = cohort.column("patient")[cases.case].tolist()
-    classes = tuple(label for label in listed if label in set(cells))
-    _refuse_lone_patients(cohort, name, classes, cells, patients)
-    labels = np.array([classes.index(cell) for cell in cells], dtype=np.int64)
+    if findings:
+        classes, labels = findings, outcomes(cohort, findings, cases.case)
+        cells = [str(value) for value in labels[:, 0]]  # the first finding stratifies
+    else:
+        cells = cohort.column(name)[cases.case].tolist()
+        classes = tuple(label for label in listed if label in set(cells))
+        _refuse_lone_patients(cohort, name, classes, cells, patients)
+        labels = np.array([classes.index(cell) for cell in cells], dtype=np.int64)
     parts = np.array(draw_split(patients, cells, 1 - validation, seed=0))
-    return Labelled(
-        cases,
-        name,
-        classes,
-        labels,
-        np.flatnonzero(parts == "train"),
-        np.flatnonzero(parts == "test"),
-        incomplete,
-        left_out,
-    )
+    training = _drawn(np.flatnonzero(parts == "train"), patients, cells, fraction, draw)
+    kind = "binary" if findings else "class"
+    validating = np.flatnonzero(parts == "test")
+    data = Labelled(cases, name, kind, classes, labels, training, validating, incomplete, left_out)
+    _refuse_absent(cohort, data, fraction)
+    return data
+
+
+def _drawn(
+    rows: np.ndarray, patients: Sequence[str], cells: Sequence[str], fraction: float, draw: int
+) -> np.ndarray:
+    """Returns those of ``rows`` (n,) that show a ``fraction`` of their patients, stratified by cell."""
+    if fraction == 1:
+        return rows
+    mine = [patients[row] for row in rows], [cells[row] for row in rows]
+    # draws are numbered from 1: seed 0 drew the validation part
+    return rows[np.array(draw_split(*mine, fraction, seed=1 + draw)) == "train"]
+
+
+def _refuse_absent(cohort: Cohort, data: Labelled, fraction: float) -> None:
+    """Raises where the training rows lack a class, or a finding's one outcome."""
+    for number, name in enumerate(data.classes):
+        column = data.labels[data.training]
+        column = column[:, number] if data.kind == "binary" else (column == number).astype(np.float32)
+        absent, present = int((column == 0).sum()), int((column == 1).sum())
+        if not absent or not present:
+            raise CmrbiasError(
+                f"{cohort.path}: column {name!r}: expected training cases with and without it, found "
+                f"{present} with and {absent} without in {len(column)} cases (fraction {fraction:g}): choose "
+                "another target, or a larger --fraction"
+            )
 
 
 def class_target(cohort: Cohort, column: str | None) -> tuple[str, list[str]]:

@@ -72,7 +72,38 @@ def test_what_cannot_be_classified_is_one_line(make_cohort):
     refused("images differ in size", make_cohort("AABB", sizes=(10, 11)))
     refused("holds no labels to classify", make_cohort("AABB", targets={}))
     binary = {"label": {"kind": "binary", "uncertain": -1}}
-    refused("expected a target of kind 'class', found 'binary'", make_cohort("0011", targets=binary), "label")
+    refused(r"column 'label': .* found 0 with and 2 without", make_cohort("000", targets=binary), "label")
+    refused("'other' is no target; binary ones: label", make_cohort("0011", targets=binary), "label,other")
+
+
+def test_findings_are_yes_no_or_masked(make_cohort):
+    target = {"label": {"kind": "binary", "uncertain": -1}}
+    labels = ["1", "0", "-1", "", "1", "0"]
+    data = labelled(make_cohort(labels, targets=target), None, (), False, 0.0)
+    assert (data.kind, data.target, data.classes) == ("binary", "label", ("label",))
+    np.testing.assert_array_equal(data.labels[:, 0], [1, 0, np.nan, np.nan, 1, 0])
+    assert data.notes() == ["training cases: label 2 yes, 2 no, 2 masked"]
+    target["label"]["missing"] = 0  # as CheXpert has it: what is not mentioned is not there
+    data = labelled(make_cohort(labels, targets=target), None, (), False, 0.0)
+    np.testing.assert_array_equal(data.labels[:, 0], [1, 0, np.nan, 0, 1, 0])
+
+
+def test_a_fraction_is_drawn_by_patient_and_leaves_the_validation_part_alone(make_cohort):
+    patients = [f"p{i // 2}" for i in range(40)]
+    targets = {"label": {"kind": "binary", "uncertain": -1}}
+    cohort = make_cohort([("0", "1")[i // 2 % 2] for i in range(40)], patients, targets=targets)
+    whole = labelled(cohort, None, (), False, 0.2)
+    draws = [labelled(cohort, None, (), False, 0.2, 0.25, draw) for draw in range(3)]
+    of = np.array(patients)
+    for data in draws:
+        assert np.array_equal(data.validation, whole.validation)
+        assert set(data.training) < set(whole.training)
+        assert len(data.training) == 8  # 4 of 16 patients, both images of each
+        assert len(set(of[data.training])) == 4
+        assert data.counts(data.training).tolist() == [4]
+    assert len({tuple(data.training) for data in draws}) == 3
+    again = labelled(cohort, None, (), False, 0.2, 0.25, 1)
+    assert np.array_equal(again.training, draws[1].training)
 
 
 def test_images_and_masks_of_chosen_frames_in_their_order(make_cohort):

@@ -1,0 +1,130 @@
+"""Binary and multi-label targets from the command line: probe on label fractions, evaluate by study."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import cmrbias
+from cmrbias.cli.main import make_cli
+from cmrbias.cohorts.writer import CohortWriter
+
+TARGETS = {name: {"kind": "binary", "uncertain": -1} for name in ("bright", "large")}
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 patients with two images of one study; a bright finding that is easy, a large one that is noise."""
+    out = tmp_path_factory.mktemp("films") / "films"
+    rng = np.random.default_rng(3)
+    with CohortWriter(
+        out, name="films", frames=("single",), structures=(), targets=TARGETS, preparation={}, provenance={}
+    ) as writer:
+        for number in range(80):
+            patient = number // 2
+            bright = patient % 2
+            image = rng.integers(40, 90, (1, 32, 32)) + 120 * bright * (number % 2)  # one image shows it
+            cells = {
+                "bright": str(bright) if patient % 7 else "-1",
+                "large": "" if patient < 3 else str(patient % 3 % 2),
+            }
+            row = {
+                "case": f"c{number}",
+                "patient": f"p{patient}",
+                "study": "s0",
+                "split": "train" if patient < 24 else "test",
+            }
+            writer.add(row | cells, image.astype(np.uint8), None)
+    return out
+
+
+@pytest.fixture(scope="module")
+def cli(tiny_plugins):
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(make_cli(lambda: tiny_plugins), [str(a) for a in arguments])
+
+    return run
+
+
+FAST = (
+    "--backbone",
+    "tiny",
+    "--image-size",
+    32,
+    "--batch",
+    4,
+    "--epochs",
+    8,
+    "--class-weights",
+    "none",
+    "--lr",
+    0.1,
+)
+
+
+@pytest.fixture(scope="module")
+def draws(cli, films: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two draws of half of the labels."""
+    folder = tmp_path_factory.mktemp("draws")
+    for draw in range(2):
+        result = cli(
+            "probe", "--cohort", films, "--label", "bright,large", "--fraction", 0.5, "--draw", draw,
+            "--out", folder / str(draw), *FAST,
+        )  # fmt: skip
+        assert result.exit_code == 0, result.output
+    return [folder / "0", folder / "1"]
+
+
+def test_a_probe_remembers_what_it_was_trained_on(draws: list[Path], tiny_plugins) -> None:
+    records = [json.loads((run / "run.json").read_text())["record"] for run in draws]
+    assert [record["kind"] for record in records] == ["binary"] * 2
+    assert records[0]["classes"] == ["bright", "large"]
+    assert records[0]["validation_patients"] == records[1]["validation_patients"]
+    assert 9 <= records[0]["training_patients"] <= 11  # half of 24 less a fifth
+    assert (draws[0] / "best.pt").exists()
+    assert cmrbias.load_classifier(draws[0], tiny_plugins).kind == "binary"
+
+
+def test_evaluate_scores_studies_and_averages_draws(
+    cli, draws: list[Path], films: Path, tmp_path: Path
+) -> None:
+    result = cli(
+        "evaluate", draws[0], "--draw", draws[1], "--ensemble", "--resamples", 100, "--out", tmp_path / "e"
+    )
+    assert result.exit_code == 0, result.output
+    assert "16 studies of 16 patients" in result.output
+    assert "bright: 7 studies with it, 7 without, 2 uncertain or unknown and left out" in result.output
+    scores = json.loads((tmp_path / "e" / "scores.json").read_text())["scores"]
+    model, ensemble = scores
+    assert ensemble == f"{model} (ensemble)"
+    assert scores[model]["bright"]["runs"] == 2
+    assert scores[model]["bright"]["estimates"]["AUROC"]["value"] > 0.8  # the study's brighter image tells
+    rows = list(csv.DictReader((tmp_path / "e" / "predictions.csv").read_text().splitlines()))
+    assert len(rows) == 16 * 2 * 3
+    assert {row["label"] for row in rows} == {"", "0", "1"}
+    mine = [row for row in rows if row["case"] == rows[0]["case"] and row["finding"] == "bright"]
+    two, mean = [float(row["probability"]) for row in mine[:2]], float(mine[2]["probability"])
+    assert mean == pytest.approx(sum(two) / 2)
+
+
+def test_runs_are_compared_in_pairs(cli, draws: list[Path], tmp_path: Path) -> None:
+    result = cli("evaluate", draws[0], "--against", draws[1], "--resamples", 50, "--out", tmp_path / "e")
+    assert result.exit_code == 0, result.output
+    assert f"AUROC less {draws[1]} (paired)" in result.output
+    refused = cli("evaluate", draws[0], "--input", "full")
+    assert refused.exit_code == 2
+    assert "binary targets take no --input" in refused.output
+
+
+def test_a_fraction_too_small_is_one_clear_line(cli, films: Path, tmp_path: Path) -> None:
+    result = cli(
+        "probe", "--cohort", films, "--label", "bright", "--fraction", 0.05, "--out", tmp_path / "r", *FAST
+    )
+    assert result.exit_code == 1
+    assert "expected training cases with and without it" in result.output
+    assert not (tmp_path / "r").exists()
