@@ -1,8 +1,9 @@
 """CheXpert (Irvin et al. 2019), small and full release: the official tables and the folders beside them.
 
-SRC is the folder that holds ``train.csv`` and ``valid.csv``. A path in a table, such as
+SRC is the folder that holds ``train.csv`` and ``valid.csv``, or of the full release the folder of its
+batches, whose first holds them. A path in a table, such as
 ``CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg``, names patient, study and view; images
-are looked for at that path below SRC or its parent, and in the full release's batch folders below SRC.
+are looked for at that path below SRC or its parent, and in the batches.
 """
 
 from __future__ import annotations
@@ -56,9 +57,7 @@ class CheXpertReader(Reader):
             CmrbiasError: no table, a missing column, or cells that are none of the known values: one line a
                 column, with counts and examples of rows.
         """
-        tables = [source / name for name in TABLES if (source / name).is_file()]
-        if not tables:
-            raise CmrbiasError(f"{source}: expected {' or '.join(TABLES)} in it, found none of them")
+        tables = _tables(source)
         findings = self._findings(tables)
         _check(tables, findings)
         self.targets = {name: {"kind": "binary", "uncertain": -1, "missing": 0} for name in findings}
@@ -91,6 +90,15 @@ class CheXpertReader(Reader):
                     yield _case(places, path, row, laterality, findings)
                 except SourceError as error:
                     yield SourceError(f"{path} row {number}: {error}")
+
+
+def _tables(source: Path) -> list[Path]:
+    """Returns the tables in the folder, or else in the first batch of the full release within it."""
+    for folder in (source, *sorted(source.glob("CheXpert*batch 1*"))):
+        found = [folder / name for name in TABLES if (folder / name).is_file()]
+        if found:
+            return found
+    raise CmrbiasError(f"{source}: expected {' or '.join(TABLES)} in it, found none of them")
 
 
 def _case(

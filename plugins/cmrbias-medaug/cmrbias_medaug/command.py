@@ -90,7 +90,7 @@ def _report(
     for strategy in strategies:
         info = json.loads((_run(out, strategy, 0) / "pretrain" / "run.json").read_text())
         pairs = info["record"]["pairing"]
-        if pairs:
+        if "images_by_partners" in pairs:  # not of same-image, nor of another plugin's pairing
             cheats = " USES LABELS" if pairs["uses_labels"] else ""
             click.echo(
                 f"{strategy}:{cheats} images by number of partners {pairs['images_by_partners']}, "

@@ -80,8 +80,10 @@ def test_the_full_releases_batches_are_found(tmp_path: Path) -> None:
     source = release(tmp_path, "CheXpert-v1.0", images=False)
     for number, (path, _) in enumerate(TRAIN):
         picture(source / f"CheXpert-v1.0 batch {2 + number // 3} (train {1 + number // 3})" / path, number)
-    picture(source / "CheXpert-v1.0 batch 1 (validate & csv)" / "valid" / VALID[0][0], 0)
-    (source / "CheXpert-v1.0 batch 1 (validate & csv)" / "patient64541").symlink_to("valid/patient64541")
+    first = source / "CheXpert-v1.0 batch 1 (validate & csv)"
+    picture(first / "valid" / VALID[0][0], 0)
+    for table in ("train.csv", "valid.csv"):
+        (source / table).rename(first / table)
     assert len(imported(source, tmp_path / "out")) == 5
 
 
