@@ -44,7 +44,7 @@ def test_built_ins_are_there_for_every_kind(plugins: Plugins) -> None:
     names = {kind: plugins.registry(kind).names() for kind in KINDS}
     assert names["methods"] == ["byol", "moco", "simclr"]
     assert names["backbones"] == ["densenet121", "resnet10", "resnet18", "resnet50"]
-    assert names["readers"] == ["acdc", "dicom", "table"]
+    assert names["readers"] == ["acdc", "chexpert", "dicom", "table"]
     assert names["tasks"] == ["classify", "pretrain", "probe"]
     assert {"same-image", "same-case"} <= set(names["pairings"])
     assert {"background-swap", "contrast", "crop", "flip", "rotate"} <= set(names["augmentations"])

@@ -16,9 +16,10 @@ from click.testing import CliRunner, Result
 from torch import nn
 
 from cmrbias import hookimpl
-from cmrbias.api import Backbone
+from cmrbias.api import Backbone, CmrbiasError
 from cmrbias.cli.main import make_cli
 from cmrbias.methods.moco import MoCo
+from cmrbias.pairings.same_image import SameImage
 from cmrbias.plugins import Origin, Plugins, plugin_manager
 
 FAST = ["--backbone", "tiny", "--image-size", "32", "--batch", "4", "--threads", "1", "-o", "hidden=16"]
@@ -381,3 +382,38 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_once_there_is_space(
     ok(pretrain("--resume", tmp_path / "run", "--threads", "1"))
     for name in ("last.pt", "log.jsonl"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_methods_and_pairings_see_the_table_and_runs_tell_of_the_pairs(
+    small_cohort: Path, tmp_path: Path
+) -> None:
+    class Pairs(SameImage):
+        def fit(self, table: Any) -> None:
+            self.patients = [table.values("patient")[code] for code in table.codes("patient")]
+
+        def notes(self) -> list[str]:
+            return [f"{len(self.patients)} frames"]
+
+        def record(self) -> dict[str, Any]:
+            return {"patients": sorted(set(self.patients)), "frames": "told"}
+
+    class Fussy(MoCo):
+        def fit(self, table: Any) -> None:
+            if "ES" not in table.values("frame") or "laterality" not in table.values("frame"):
+                raise CmrbiasError("method 'fussy': no laterality")
+
+    plugins = plugins_with(
+        register_pairings=lambda register: register("told", Pairs),
+        register_methods=lambda register: register("fussy", Fussy),
+    )
+    arguments = ["--cohort", small_cohort, "--epochs", "1", "--pairs", "told"]
+    result = ok(pretrain(*arguments, "--out", tmp_path / "run", plugins=plugins))
+    assert "16 frames\n" in result.output
+    pairing = json.loads((tmp_path / "run" / "run.json").read_text())["record"]["pairing"]
+    assert pairing == {"patients": [f"p{i}" for i in range(8)], "frames": "told"}
+    refused = pretrain(
+        *arguments, "--out", tmp_path / "other", "-o", "queue=8", plugins=plugins, method="fussy"
+    )
+    assert refused.exit_code == 1
+    assert "method 'fussy': no laterality" in refused.output
+    assert not (tmp_path / "other").exists()
