@@ -198,17 +198,9 @@ def _replicate(bias: Bias, strength: float, replicate: int, preset: Preset) -> I
     encoder = Cell("pretrain", f"SimCLR, {of}", css, cohort=cohort, seed=seed)
     shared = ("--resamples", str(preset.resamples))
     for name, model in MODELS.items():
-        trained: tuple[str, ...] = (
-            *NETWORK,
-            *size,
-            "--batch",
-            str(preset.batch),
-            "--validation",
-            "0",
-            "--input",
-            model.input,
-        )
-        trained += () if model.kind == "probe" else TRAINING
+        how = () if model.kind == "probe" else TRAINING
+        size_of_step = ("--batch", str(preset.batch), "--validation", "0")
+        trained = (*NETWORK, *size, *size_of_step, "--input", model.input, *how)
         run = Cell(
             model.kind,
             f"{name}, {of}",
