@@ -133,7 +133,8 @@ def _drawn(
         return rows
     mine = [patients[row] for row in rows], [cells[row] for row in rows]
     # draws are numbered from 1: seed 0 drew the validation part
-    return rows[np.array(draw_split(*mine, fraction, seed=1 + draw)) == "train"]
+    drawn: np.ndarray = rows[np.array(draw_split(*mine, fraction, seed=1 + draw)) == "train"]
+    return drawn
 
 
 def _refuse_absent(cohort: Cohort, data: Labelled, fraction: float) -> None:
