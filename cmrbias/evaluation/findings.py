@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cmrbias.backbones import load_classifier
+from cmrbias.backbones import Classifier, load_classifier
 from cmrbias.cohorts.format import Cohort
 from cmrbias.errors import CmrbiasError
 from cmrbias.evaluation.destination import PREDICTIONS, SCORES, destination, tested
@@ -25,6 +25,7 @@ from cmrbias.files import write_atomically, write_json
 from cmrbias.plugins import Plugins
 from cmrbias.statistics.findings import MEASURES, FindingScores, finding_differences, finding_scores
 from cmrbias.statistics.interval import Estimate
+from cmrbias.training.cases import Cases
 from cmrbias.training.findings import outcomes
 from cmrbias.training.precision import autocast, pick_device, pick_precision
 from cmrbias.training.run import Run
@@ -218,20 +219,12 @@ def evaluate_findings(
                 f"({classifier.kind})"
             )
         findings = classifier.classes
-        mode = classifier.input.tested()
         cases = selected_cases(classifier, opened, split)
-        if len(shown_rows(cases, mode, split)) < len(cases):
-            raise CmrbiasError(f"{path}: input {mode.name} needs complete heart masks of all tested cases")
         if studies is None:
             studies = _studies(opened, cases.case, findings)
             _refuse_one_outcome(opened, split, findings, studies.outcomes)
         seen[str(path)] = count_seen(run, opened.column("patient")[cases.case], allow_seen)
-        classifier = classifier.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        parts = []
-        with torch.no_grad(), autocast(arithmetic, where):
-            for batch in stream_cases(cases, mode, classifier.image_size):
-                parts.append(classifier(batch.images.to(where)).cpu().double().sigmoid().numpy())
-        found[name].append(studies.highest(np.concatenate(parts)))
+        found[name].append(studies.highest(_predicted(path, classifier, cases, split, where, arithmetic)))
     assert studies is not None
     probabilities = {name: np.stack(runs) for name, runs in found.items()}
     if ensemble:
@@ -240,6 +233,24 @@ def evaluate_findings(
             ENSEMBLE.format(name): runs.mean(0, keepdims=True) for name, runs in several.items()
         }
     return _scored(opened, split, findings, studies, probabilities, baseline, seen, resamples, seed)
+
+
+@torch.no_grad()
+def _predicted(
+    path: Path, classifier: Classifier, cases: Cases, split: str, device: torch.device, precision: str
+) -> np.ndarray:
+    """Returns probabilities (N, K) float64 of the cases, shown as the run at ``path`` is tested."""
+    mode = classifier.input.tested()
+    if len(shown_rows(cases, mode, split)) < len(cases):
+        raise CmrbiasError(f"{path}: input {mode.name} needs complete heart masks of all tested cases")
+    classifier = classifier.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with autocast(precision, device):
+        parts = [
+            classifier(batch.images.to(device)).cpu()
+            for batch in stream_cases(cases, mode, classifier.image_size)
+        ]
+    probabilities: np.ndarray = torch.cat(parts).double().sigmoid().numpy()
+    return probabilities
 
 
 def _scored(
