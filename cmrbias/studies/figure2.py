@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SCORES = {"aks": "AKS", "normalised-aks": "normalised AKS", "dsc": "soft DSC"}
 _INK = "#0072B2"
-_WIDE, _HIGH = 40.0, 8.0  # of a model's name, in points
+_WIDE, _HIGH = 4.0, 8.0  # of a letter, in points
 
 
 def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Table]]:
@@ -94,17 +94,25 @@ def _draw_panel(axes: Axes, shown: Panel) -> None:
 
 
 def _label_points(axes: Axes, shown: Panel) -> None:
-    """Writes each model's name beside its point, above the names of points that are too near."""
+    """Writes each model's name beside its point, or above names in its way and with a line to the point."""
     axes.autoscale_view()
     points_a_pixel = 72 / axes.figure.dpi
-    taken: list[tuple[float, float]] = []
+    taken: list[tuple[float, float, float]] = []  # left and right end, height
     for point in sorted(shown.points, key=lambda p: p.y):
         x, y = points_a_pixel * axes.transData.transform((point.x, point.y))
-        above = 4.0
-        while any(abs(x - other) < _WIDE and abs(y + above - height) < _HIGH for other, height in taken):
+        end, above = x + _WIDE * len(point.model), 4.0
+        while any(x < b and a < end and abs(y + above - height) < _HIGH for a, b, height in taken):
             above += _HIGH
-        taken.append((x, y + above))
-        axes.annotate(point.model, (point.x, point.y), (4, above), textcoords="offset points", fontsize=7)
+        taken.append((x, end, y + above))
+        line = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.5} if above > _HIGH else None
+        axes.annotate(
+            point.model,
+            (point.x, point.y),
+            (4, above),
+            textcoords="offset points",
+            fontsize=7,
+            arrowprops=line,
+        )
 
 
 def _sd(values: np.ndarray) -> float | None:
