@@ -31,7 +31,8 @@ struct Swap : Hearts {
   Fill fill;
   std::int64_t frames;
   const void* input;           // (cases, frames, height, width): images, or gradients of the output
-  const std::int64_t* order;   // (cases): recipients sorted by donor, stably
+  const std::int64_t* order;   // (cases): recipients sorted by donor, stably; on CUDA, a swap by Fill::donor
+                               // needs neither this nor the next
   const std::int64_t* starts;  // (cases + 1): donor d gives to order[starts[d]] ... order[starts[d + 1] - 1]
   void* output;                // as input: swapped images, or gradients of the images
 };

@@ -69,14 +69,14 @@ def compare(
     of = problem(images)
     a, g, maps, masks = of.activations, of.gradients, of.maps, of.masks
     plain: dict[str, Callable[[], Scores]] = {
-        "A, G -> five scores": partial(_torch_all, a, g, masks),
-        "maps -> five scores": partial(_torch_five, maps, masks),
-        "maps -> AKS, DSC": partial(_torch_two, maps, masks),
+        "A, G -> five scores": partial(torch_all, a, g, masks),
+        "maps -> five scores": partial(torch_five, maps, masks),
+        "maps -> AKS, DSC": partial(torch_two, maps, masks),
     }
     ours: dict[str, Callable[[], Scores]] = {
-        "A, G -> five scores": lambda: _five(gradcam_overlap(a, g, masks)[1]),
-        "maps -> five scores": lambda: _five(overlap(maps, masks)),
-        "maps -> AKS, DSC": lambda: _two(maps, masks),
+        "A, G -> five scores": lambda: five(gradcam_overlap(a, g, masks)[1]),
+        "maps -> five scores": lambda: five(overlap(maps, masks)),
+        "maps -> AKS, DSC": lambda: two(maps, masks),
     }
     result = []
     for task in plain:
@@ -149,16 +149,18 @@ def _both(maps: Tensor, masks: Tensor) -> dict[str, Callable[[], Scores]]:
 
     def plain() -> Scores:
         repeated = masks if maps.ndim == 3 else masks.repeat_interleave(maps.shape[1], 0)
-        return tuple(s.view(shape) for s in _torch_five(maps.flatten(0, -3), repeated))
+        return tuple(s.view(shape) for s in torch_five(maps.flatten(0, -3), repeated))
 
-    return {"cmrbias": lambda: _five(overlap(maps, masks)), "torch eager": plain}
+    return {"cmrbias": lambda: five(overlap(maps, masks)), "torch eager": plain}
 
 
-def _five(found: Overlap) -> Scores:
+def five(found: Overlap) -> Scores:
+    """Returns AKS, soft DSC, Dice, IoU and the pointing game."""
     return tuple(score(found) for score in (aks, dsc, dice, iou, pointing))
 
 
-def _two(maps: Tensor, masks: Tensor) -> Scores:
+def two(maps: Tensor, masks: Tensor) -> Scores:
+    """Returns AKS and soft DSC, which need no counts."""
     found = overlap(maps, masks, threshold=None)
     return aks(found), dsc(found)
 
@@ -192,7 +194,8 @@ def report(
 # --- the plain way --------------------------------------------------------------------------------
 
 
-def _torch_maps(activations: Tensor, gradients: Tensor) -> Tensor:
+def torch_maps(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Returns GradCAM in plain torch, in the dtype given."""
     return (gradients.mean((2, 3), keepdim=True) * activations).sum(1).relu()
 
 
@@ -203,13 +206,15 @@ def _torch_upsampled(maps: Tensor, masks: Tensor) -> Tensor:
     return (whole - low) / (high - low)
 
 
-def _torch_two(maps: Tensor, masks: Tensor) -> Scores:
+def torch_two(maps: Tensor, masks: Tensor) -> Scores:
+    """Returns what ``two`` does, as one writes it in torch."""
     x = _torch_upsampled(maps, masks)
     inside, total = (x * masks).sum((1, 2)), x.sum((1, 2))
     return inside / total, 2 * inside / (total + masks.sum((1, 2)))
 
 
-def _torch_five(maps: Tensor, masks: Tensor) -> Scores:
+def torch_five(maps: Tensor, masks: Tensor) -> Scores:
+    """Returns what ``five`` does, as one writes it in torch."""
     x = _torch_upsampled(maps, masks)
     inside, total, area = (x * masks).sum((1, 2)), x.sum((1, 2)), masks.sum((1, 2))
     hot = x >= 0.5
@@ -218,5 +223,6 @@ def _torch_five(maps: Tensor, masks: Tensor) -> Scores:
     return inside / total, 2 * inside / (total + area), 2 * both / either, both / (either - both), peak
 
 
-def _torch_all(activations: Tensor, gradients: Tensor, masks: Tensor) -> Scores:
-    return _torch_five(_torch_maps(activations, gradients), masks)
+def torch_all(activations: Tensor, gradients: Tensor, masks: Tensor) -> Scores:
+    """Returns ``torch_five`` of ``torch_maps``."""
+    return torch_five(torch_maps(activations, gradients), masks)

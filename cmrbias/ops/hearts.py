@@ -63,7 +63,8 @@ def background_residual(masks: Tensor, donors: Tensor, align: Align = "none") ->
     if not has_kernel(masks.device):
         return background_residual_reference(masks, donors, align)
     pixels: Tensor = torch.ops.cmrbias.heart_residual(masks, donors, shifts_of(masks, donors, align))
-    return pixels / (masks.shape[2] * masks.shape[3])
+    of_frame = torch.full((), masks.shape[2] * masks.shape[3], device=masks.device)
+    return pixels / of_frame  # a number would be multiplied by its inverse on CUDA, a last bit off
 
 
 def background_residual_reference(masks: Tensor, donors: Tensor, align: Align = "none") -> Tensor:

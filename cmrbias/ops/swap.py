@@ -149,16 +149,18 @@ def _launch_swap(
         return output
     n, c = values.shape[:2]
     labels, donors, shifts = trusted(masks, donors, shifts)
-    in_order, order = donors.sort(stable=True)
-    starts = torch.searchsorted(in_order, torch.arange(n + 1, device=donors.device))
+    order = starts = None
+    if values.device.type == "cpu" or kernel.endswith("backward") or fill != "donor":
+        in_order, order = donors.sort(stable=True)
+        starts = torch.searchsorted(in_order, torch.arange(n + 1, device=donors.device))
     swap = _C.Swap(
         hearts=kernel_hearts(labels, donors, shifts),
         type=kernel_type(values),
         fill=getattr(_C.Fill, fill),
         frames=c,
         input=values.data_ptr(),
-        order=order.data_ptr(),
-        starts=starts.data_ptr(),
+        order=0 if order is None else order.data_ptr(),
+        starts=0 if starts is None else starts.data_ptr(),
         output=output.data_ptr(),
     )
     launch(kernel, values.device, swap, scratch_bytes=n * c * swap.scratch_bytes)

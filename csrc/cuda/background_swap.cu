@@ -99,35 +99,111 @@ __global__ void __launch_bounds__(LANES) prepare(Swap swap, char* memory, std::s
   }
 }
 
+// A recipient's plane, and the background that it gets.
+template <class T>
+struct Recipient {
+  const Swap& swap;
+  const T *own, *other;  // pixels of the recipient, and of its donor
+  const std::uint8_t *heart, *donor_heart;
+  T* output;
+  Shift shift;
+  const double* mean;
+  Level<Real<T>> above;
+
+  __device__ Recipient(const Swap& swap, char* memory, std::size_t bytes) : swap(swap) {
+    const std::int64_t recipient = blockIdx.x / swap.frames, frame = blockIdx.x % swap.frames;
+    const std::int64_t donor = swap.donors[recipient];
+    const auto* images = static_cast<const T*>(swap.input);
+    own = images + plane_at(swap, recipient, frame);
+    other = images + plane_at(swap, donor, frame);
+    heart = heart_at(swap, recipient, frame);
+    donor_heart = heart_at(swap, donor, frame);
+    output = static_cast<T*>(swap.output) + plane_at(swap, recipient, frame);
+    shift = shift_at(swap, recipient, frame);
+    const Scratch<Real<T>> scratch(memory + (donor * swap.frames + frame) * bytes, swap.height, swap.width);
+    mean = scratch.mean;
+    above = scratch.level(1);
+  }
+
+  // What takes the place of the donor's heart at pixel `from`.
+  __device__ T made(int from) const {
+    T value;
+    store(value, swap.fill == Fill::mean ? *mean : interpolate(above, from / swap.width, from % swap.width));
+    return value;
+  }
+  __device__ T background(int i) const {
+    const int from = beside(swap, i, -shift.down, -shift.right);
+    if (from < 0) return T{};
+    return swap.fill == Fill::donor || !donor_heart[from] ? other[from] : made(from);
+  }
+};
+
 // Selects recipient or background: blockIdx.x is the recipient's plane.
 template <class T>
 __global__ void __launch_bounds__(LANES) compose(Swap swap, char* memory, std::size_t bytes) {
-  const std::int64_t recipient = blockIdx.x / swap.frames, frame = blockIdx.x % swap.frames;
-  const std::int64_t donor = swap.donors[recipient];
-  const auto* images = static_cast<const T*>(swap.input);
-  const std::int64_t own = plane_at(swap, recipient, frame), other = plane_at(swap, donor, frame);
-  const std::uint8_t* heart = heart_at(swap, recipient, frame);
-  const std::uint8_t* donor_heart = heart_at(swap, donor, frame);
-  const Shift shift = shift_at(swap, recipient, frame);
-  const Scratch<Real<T>> scratch(memory + (donor * swap.frames + frame) * bytes, swap.height, swap.width);
-  const auto above = scratch.level(1);
-  auto* output = static_cast<T*>(swap.output) + own;
-  for_each_pixel(swap, [&](int i) {
-    if (heart[i]) {
-      output[i] = images[own + i];
-      return;
+  const Recipient<T> plane(swap, memory, bytes);
+  for_each_pixel(swap, [&](int i) { plane.output[i] = plane.heart[i] ? plane.own[i] : plane.background(i); });
+}
+
+// Neighbouring pixels, read and written at once.
+constexpr int FOUR = 4;
+template <class T>
+struct alignas(FOUR * sizeof(T)) Four {
+  T values[FOUR];
+};
+template <class T>
+__device__ Four<T>& four_at(T* values, int number) {
+  return reinterpret_cast<Four<T>*>(values)[number];
+}
+template <class T>
+__device__ const Four<T>& four_at(const T* values, int number) {
+  return reinterpret_cast<const Four<T>*>(values)[number];
+}
+__device__ bool any_of(const Four<std::uint8_t>& four) {
+  return four.values[0] || four.values[1] || four.values[2] || four.values[3];
+}
+__device__ bool all_of(const Four<std::uint8_t>& four) {
+  return four.values[0] && four.values[1] && four.values[2] && four.values[3];
+}
+
+// The same where no donor moves and planes are whole fours, of which a thread has `rounds` under way. What is not
+// shown is not read: the recipient without a heart, the donor behind one.
+template <class T, bool fills, int rounds>
+__global__ void __launch_bounds__(LANES) compose_fours(Swap swap, char* memory, std::size_t bytes) {
+  const Recipient<T> plane(swap, memory, bytes);
+  const int count = swap.height * swap.width / FOUR, step = LANES * static_cast<int>(gridDim.y);
+  for (int first = LANES * static_cast<int>(blockIdx.y) + static_cast<int>(threadIdx.x); first < count;
+       first += rounds * step) {
+    Four<std::uint8_t> heart[rounds], donor_heart[rounds];
+    Four<T> own[rounds], other[rounds];
+#pragma unroll
+    for (int round = 0; round < rounds; ++round) {
+      const int i = first + round * step;
+      if (i < count) heart[round] = four_at(plane.heart, i);
+      if (fills && i < count) donor_heart[round] = four_at(plane.donor_heart, i);
     }
-    const int from = beside(swap, i, -shift.down, -shift.right);
-    if (from < 0) {
-      output[i] = T{};
-    } else if (swap.fill == Fill::donor || !donor_heart[from]) {
-      output[i] = images[other + from];
-    } else if (swap.fill == Fill::mean) {
-      store(output[i], *scratch.mean);
-    } else {
-      store(output[i], interpolate(above, from / swap.width, from % swap.width));
+#pragma unroll
+    for (int round = 0; round < rounds; ++round) {
+      const int i = first + round * step;
+      if (i < count && !all_of(heart[round])) other[round] = four_at(plane.other, i);
+      if (i < count && any_of(heart[round])) own[round] = four_at(plane.own, i);
     }
-  });
+#pragma unroll
+    for (int round = 0; round < rounds; ++round) {
+      const int i = first + round * step;
+      if (i >= count) continue;
+#pragma unroll
+      for (int k = 0; k < FOUR; ++k) {
+        T& pixel = other[round].values[k];
+        if (heart[round].values[k]) {
+          pixel = own[round].values[k];
+        } else if (fills && donor_heart[round].values[k]) {
+          pixel = plane.made(FOUR * i + k);
+        }
+      }
+      four_at(plane.output, i) = other[round];
+    }
+  }
 }
 
 template <class R>
@@ -187,9 +263,16 @@ __global__ void __launch_bounds__(LANES, RESIDENT)
 
 // One block a plane, and one a tile of each plane.
 unsigned planes_of(const Swap& swap) { return static_cast<unsigned>(swap.cases * swap.frames); }
-dim3 tiles_of(const Swap& swap) {
-  const int tiles = (swap.height * swap.width - 1) / LANES + 1;
+dim3 tiles_of(const Swap& swap, int pixels_of_thread = 1) {
+  const int tiles = (swap.height * swap.width - 1) / (LANES * pixels_of_thread) + 1;
   return dim3(planes_of(swap), static_cast<unsigned>(std::min(tiles, TILES)));
+}
+
+template <class T>
+bool takes_fours(const Swap& swap) {
+  const auto addresses = reinterpret_cast<std::uintptr_t>(swap.input) | reinterpret_cast<std::uintptr_t>(swap.output);
+  return !swap.shifts && swap.height * swap.width % FOUR == 0 && addresses % sizeof(Four<T>) == 0 &&
+         reinterpret_cast<std::uintptr_t>(swap.masks) % FOUR == 0;
 }
 
 template <class T>
@@ -198,7 +281,14 @@ void forward(const Swap& swap, char* scratch, cudaStream_t stream) {
   if (swap.fill != Fill::donor) {
     launch("background_swap: prepare", prepare<T>, planes_of(swap), LANES, stream, swap, scratch, bytes);
   }
-  launch("background_swap: compose", compose<T>, tiles_of(swap), LANES, stream, swap, scratch, bytes);
+  if (takes_fours<T>(swap)) {
+    const bool fills = swap.fill != Fill::donor;  // which takes registers
+    const auto kernel = fills ? compose_fours<T, true, 1> : compose_fours<T, false, 2>;
+    launch("background_swap: compose_fours", kernel, tiles_of(swap, (fills ? 4 : 2) * FOUR), LANES, stream, swap, scratch,
+           bytes);
+  } else {
+    launch("background_swap: compose", compose<T>, tiles_of(swap), LANES, stream, swap, scratch, bytes);
+  }
 }
 
 template <class T>

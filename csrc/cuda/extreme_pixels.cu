@@ -6,14 +6,14 @@ namespace {
 
 // Writes the first pixel, in row-major order, that equals the map's minimum, and that which equals its maximum.
 template <class T>
-__global__ void __launch_bounds__(THREADS, RESIDENT) find_extremes(Extremes extremes, Grid grid, Tile tile) {
+__global__ void __launch_bounds__(THREADS, RESIDENT) find_extremes(Extremes extremes, Grid grid, int lanes) {
   for (std::int64_t at = blockIdx.x; at < extremes.images; at += gridDim.x) {
-    Upsampled<T> map{grid, static_cast<const T*>(extremes.maps) + at * grid.patches(), 0, 0, 0, 0};
+    Upsampled<T> map{grid, static_cast<const T*>(extremes.maps) + at * grid.patches(), lanes, 0, 0, 0, 0};
     const int none = grid.rows.pixels * grid.columns.pixels;
     int lowest = none, highest = none;
     if (map.take()) {
       for_each_chosen(
-          grid.patches(),
+          grid.patches(), lanes,
           [&](int i) {
             const Patch patch = patch_of(grid, i);
             if (patch.size() == 0) return false;
@@ -21,11 +21,14 @@ __global__ void __launch_bounds__(THREADS, RESIDENT) find_extremes(Extremes extr
             return range.least - map.slack <= map.low || range.most + map.slack >= map.high;
           },
           [&](int i, int lane) {
-            for_each_pixel(map, patch_of(grid, i), tile, lane, [&](const Column& column, int y, int x) {
-              const double v = map.pixel(column, y);
-              const int pixel = y * grid.columns.pixels + x;
-              if (v == map.low) lowest = Least()(lowest, pixel);
-              if (v == map.high) highest = Least()(highest, pixel);
+            const Patch patch = patch_of(grid, i);
+            for_each_column(map, patch, lane, [&](const Column& column, int x) {
+              for (int y = patch.rows.first; y < patch.rows.last; ++y) {
+                const double v = map.pixel(column, y);
+                const int pixel = y * grid.columns.pixels + x;
+                if (v == map.low) lowest = Least()(lowest, pixel);
+                if (v == map.high) highest = Least()(highest, pixel);
+              }
             });
           });
     }
@@ -40,7 +43,7 @@ __global__ void __launch_bounds__(THREADS, RESIDENT) find_extremes(Extremes extr
 template <class T>
 void launch_extremes(const Extremes& extremes, const Grid& grid, void* stream) {
   launch("extreme_pixels: find_extremes", find_extremes<T>, dim3(blocks_along_x(extremes.images)), THREADS, stream,
-         extremes, grid, warp_tile(grid));
+         extremes, grid, lanes_of_patch(grid));
 }
 
 }  // namespace

@@ -9,7 +9,6 @@ __device__ void write_axis(const Axis& axis) {
   for (int i = threadIdx.x; i < axis.pixels; i += THREADS) {
     const Sample at = sample(i, axis.cells, axis.pixels);
     axis.fractions[i] = at.fraction;
-    axis.floats[i] = static_cast<float>(at.fraction);
     axis.parts[i] = part(i, at, axis.cells, axis.pixels, axis.exact);
     const int before = i > 0 ? sample(i - 1, axis.cells, axis.pixels).cell : -1;
     for (int cell = before + 1; cell <= at.cell; ++cell) axis.firsts[cell] = i;
@@ -19,7 +18,9 @@ __device__ void write_axis(const Axis& axis) {
   __syncthreads();
   for (int cell = threadIdx.x; cell < axis.cells; cell += THREADS) {
     double weight = 0;
+#pragma unroll 8
     for (int i = cell > 0 ? axis.firsts[cell - 1] : 0; i < axis.firsts[cell]; ++i) weight += axis.parts[i];
+#pragma unroll 8
     for (int i = axis.firsts[cell]; i < axis.firsts[cell + 1]; ++i) {
       weight += axis.divisor - axis.parts[i];
       if (cell + 1 == axis.cells) weight += axis.parts[i];

@@ -24,11 +24,6 @@ __device__ inline Patch patch_of(const Grid& grid, int number) {
   return {strip_of(grid.rows, number / grid.columns.cells), strip_of(grid.columns, number % grid.columns.cells)};
 }
 
-// How a group of threads shares a patch: `across` threads side by side, in `down` rows; powers of two.
-struct Tile {
-  int across, down;
-};
-
 // The least power of two that is not less than `count`, up to `most`.
 inline int power_of_two(int count, int most) {
   int power = 1;

@@ -62,20 +62,38 @@ __device__ Totals totals(const Upsampled<T>& map, const double* cells) {
 }
 
 struct Hot {
-  std::int64_t area, inside;
+  int area, inside;  // of a mask of under 2^30 pixels
 };
+
+struct Rows {
+  int first, last;
+};
+
+// The rows of a patch's column that are inside the threshold: all from some row on, or all before it, since the
+// column is monotone. So the search asks a few pixels, and for each the exact expression.
+template <class T>
+__device__ Rows hot_rows(const Upsampled<T>& map, const Column& at, const Strip& rows, double bar) {
+  const bool rises = at.bottom > at.top;
+  int first = rows.first, last = rows.last;
+  while (first < last) {
+    const int middle = (first + last) / 2;
+    if (is_hot(map.pixel(at, middle), map.low, bar) == rises) {
+      last = middle;
+    } else {
+      first = middle + 1;
+    }
+  }
+  return rises ? Rows{first, rows.last} : Rows{rows.first, first};
+}
 
 // Counts pixels inside the threshold, and those of them in the heart.
 template <class T>
-__device__ Hot count_hot(const Upsampled<T>& map, const Heart& heart, double threshold, const Tile& tile) {
+__device__ Hot count_hot(const Upsampled<T>& map, const Heart& heart, double threshold) {
   const Grid& grid = map.grid;
-  const double bar = threshold * (map.high - map.low), error = float_error(map.variation, map.slack);
-  const bool floats = fits_float(map.variation);  // if not, nothing is clear: no number is beyond a NaN
-  const float clearly = floats ? static_cast<float>(bar + error) : NAN;
-  const float hardly = floats ? static_cast<float>(bar - error) : NAN;
+  const double bar = threshold * (map.high - map.low);
   Hot hot{0, 0};
   for_each_chosen(
-      grid.patches(),
+      grid.patches(), map.lanes,
       [&](int i) {
         const Patch patch = patch_of(grid, i);
         if (patch.size() == 0) return false;
@@ -90,12 +108,17 @@ __device__ Hot count_hot(const Upsampled<T>& map, const Heart& heart, double thr
       [&](int i, int lane) {
         const Patch patch = patch_of(grid, i);
         const int hearts = heart.inside[i];
-        for_each_pixel(map, patch, tile, lane, [&](const Column& at, int y, int x) {
-          const float top = static_cast<float>(at.top - map.low), slope = static_cast<float>(at.bottom - at.top);
-          const float v = top + slope * grid.rows.floats[y];
-          if (v < hardly || !(v >= clearly || is_hot(map.pixel(at, y), map.low, bar))) return;
-          ++hot.area;
-          hot.inside += hearts == patch.size() || (hearts > 0 && heart.pixels[y * grid.columns.pixels + x] != 0);
+        for_each_column(map, patch, lane, [&](const Column& at, int x) {
+          const Rows rows = hot_rows(map, at, patch.rows, bar);
+          const int count = rows.last - rows.first;
+          hot.area += count;
+          if (hearts == patch.size()) {
+            hot.inside += count;
+          } else if (hearts > 0) {
+            const std::uint8_t* pixels = heart.pixels + x;
+#pragma unroll 4
+            for (int y = rows.first; y < rows.last; ++y) hot.inside += pixels[y * grid.columns.pixels] != 0;
+          }
         });
       });
   return {combine_all(hot.area, Sum()), combine_all(hot.inside, Sum())};
@@ -103,16 +126,19 @@ __device__ Hot count_hot(const Upsampled<T>& map, const Heart& heart, double thr
 
 // Does any pixel that equals the maximum lie in the heart?
 template <class T>
-__device__ bool peak_inside(const Upsampled<T>& map, const Heart& heart, const Tile& tile) {
+__device__ bool peak_inside(const Upsampled<T>& map, const Heart& heart) {
   int found = 0;
   for_each_chosen(
-      map.grid.patches(),
+      map.grid.patches(), map.lanes,
       [&](int i) {
         return heart.inside[i] > 0 && map.corners(patch_of(map.grid, i)).most + map.slack >= map.high;
       },
       [&](int i, int lane) {
-        for_each_pixel(map, patch_of(map.grid, i), tile, lane, [&](const Column& at, int y, int x) {
-          if (heart.pixels[y * map.grid.columns.pixels + x] && map.pixel(at, y) == map.high) found = 1;
+        const Patch patch = patch_of(map.grid, i);
+        for_each_column(map, patch, lane, [&](const Column& at, int x) {
+          for (int y = patch.rows.first; y < patch.rows.last; ++y) {
+            if (map.pixel(at, y) == map.high && heart.pixels[y * map.grid.columns.pixels + x]) found = 1;
+          }
         });
       });
   return combine_all(found, Greatest()) != 0;
@@ -120,20 +146,19 @@ __device__ bool peak_inside(const Upsampled<T>& map, const Heart& heart, const T
 
 // Scores a map, the block's threads together; the first thread writes.
 template <class T>
-__device__ void score(const Overlap& overlap, Upsampled<T>& map, const Heart& heart, const Tile& tile, double* sums,
-                      std::int64_t* counts) {
+__device__ void score(const Overlap& overlap, Upsampled<T>& map, const Heart& heart, double* sums, std::int64_t* counts) {
   const bool good = map.take(), varies = good && !map.constant();
   const std::int64_t pixels = static_cast<std::int64_t>(overlap.rows) * overlap.columns;
   Totals total{0, 0};
   Hot hot{0, 0};
   bool peak = false;
   if (varies) {
+    if (counts) {
+      hot = count_hot(map, heart, overlap.threshold);
+      peak = heart.area > 0 && peak_inside(map, heart);
+    }
     total = totals(map, heart.cells);
     total.inside = heart.area == pixels ? total.saliency : Least()(total.inside, total.saliency);
-    if (counts) {
-      hot = count_hot(map, heart, overlap.threshold, tile);
-      peak = heart.area > 0 && peak_inside(map, heart, tile);
-    }
   }
   if (threadIdx.x != 0) return;
   sums[SALIENCY] = good ? total.saliency : NAN;
@@ -148,14 +173,14 @@ __device__ void score(const Overlap& overlap, Upsampled<T>& map, const Heart& he
 
 // `inside` is null if projections were given.
 template <class T>
-__global__ void __launch_bounds__(THREADS, RESIDENT) score_maps(Overlap overlap, Grid grid, Tile tile, const int* inside) {
+__global__ void __launch_bounds__(THREADS, RESIDENT) score_maps(Overlap overlap, Grid grid, int lanes, const int* inside) {
   const std::int64_t pixels = static_cast<std::int64_t>(overlap.rows) * overlap.columns;
   for (std::int64_t at = blockIdx.x; at < overlap.images * overlap.targets; at += gridDim.x) {
     const std::int64_t image = at / overlap.targets, cells = image * grid.patches();
     const Heart heart{overlap.masks ? overlap.masks + image * pixels : nullptr, inside ? inside + cells : nullptr,
                       overlap.cells + cells, overlap.areas[image]};
-    Upsampled<T> map{grid, static_cast<const T*>(overlap.maps) + at * grid.patches(), 0, 0, 0, 0};
-    score(overlap, map, heart, tile, overlap.sums + at * SUMS, overlap.counts ? overlap.counts + at * COUNTS : nullptr);
+    Upsampled<T> map{grid, static_cast<const T*>(overlap.maps) + at * grid.patches(), lanes, 0, 0, 0, 0};
+    score(overlap, map, heart, overlap.sums + at * SUMS, overlap.counts ? overlap.counts + at * COUNTS : nullptr);
     if (at % overlap.targets != 0) continue;
     const double best = ceiling(grid, heart.cells);
     if (threadIdx.x != 0) continue;
@@ -167,7 +192,7 @@ __global__ void __launch_bounds__(THREADS, RESIDENT) score_maps(Overlap overlap,
 template <class T>
 void launch_scores(const Overlap& overlap, const OverlapScratch& scratch, void* stream) {
   launch("overlap: score_maps", score_maps<T>, dim3(blocks_along_x(overlap.images * overlap.targets)), THREADS, stream,
-         overlap, scratch.grid, warp_tile(scratch.grid), static_cast<const int*>(scratch.inside));
+         overlap, scratch.grid, lanes_of_patch(scratch.grid), static_cast<const int*>(scratch.inside));
 }
 
 void launch_overlap(Overlap overlap, const OverlapScratch& scratch, void* stream) {

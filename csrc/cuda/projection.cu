@@ -13,6 +13,11 @@ constexpr int WORD = 8;       // mask pixels read at a time
 constexpr int WORDS = 4;      // words that a thread has under way
 static_assert(SIDE * SIDE == THREADS, "a cell a thread");
 
+// How a group of threads shares a patch: `across` threads side by side, in `down` rows; powers of two.
+struct Tile {
+  int across, down;
+};
+
 struct Moments {
   double count, row, column, both;  // sums of 1, row part, column part and their product
 };
@@ -109,7 +114,8 @@ __device__ void measure(Board& moments, const Mask& mask, const Grid& grid, cons
       const Patch patch{strip_of(grid.rows, window.above() + y), strip_of(grid.columns, window.before() + x)};
       sums = add_up(mask, grid, patch, tile, lane);
     }
-    for (int offset = threads / 2; offset > 0; offset /= 2) {
+    const bool some = __any_sync(ALL_LANES, sums.count != 0);  // most patches hold no heart
+    for (int offset = some ? threads / 2 : 0; offset > 0; offset /= 2) {
       sums.count += __shfl_xor_sync(ALL_LANES, sums.count, offset);
       sums.row += __shfl_xor_sync(ALL_LANES, sums.row, offset);
       sums.column += __shfl_xor_sync(ALL_LANES, sums.column, offset);

@@ -32,7 +32,6 @@ struct Axis {
   double* fractions;  // (pixels): of the way from a pixel's cell to the next, for decisions
   double* parts;      // (pixels): the same in units of 1 / divisor, for sums
   double* weights;    // (cells): sum of what pixels take from a cell, in the same units
-  float* floats;      // (pixels): fractions, rounded
   int* firsts;        // (cells + 1): strip c is the pixels firsts[c] ... firsts[c + 1] - 1
 
   Axis(Layout& layout, int cells, int pixels, bool exact)
@@ -43,7 +42,6 @@ struct Axis {
         fractions(layout.take<double>(pixels)),
         parts(layout.take<double>(pixels)),
         weights(layout.take<double>(cells)),
-        floats(layout.take<float>(pixels)),
         firsts(layout.take<int>(cells + 1)) {}
 };
 

@@ -7,7 +7,7 @@ namespace cmrbias::cuda {
 
 constexpr int WARP = 32;
 constexpr int THREADS = 256;
-constexpr int RESIDENT = 3;  // blocks a multiprocessor, of large kernels: leaves ptxas the registers to spill none
+constexpr int RESIDENT = 4;  // blocks a multiprocessor, of large kernels: leaves ptxas the registers to spill none
 constexpr unsigned ALL_LANES = 0xFFFFFFFFu;
 
 struct Least {
@@ -23,7 +23,10 @@ struct Greatest {
   }
 };
 struct Sum {
-  __device__ std::int64_t operator()(std::int64_t a, std::int64_t b) const { return a + b; }
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a + b;
+  }
 };
 
 // Combines all threads' values, in an order that must not matter, and returns the result to all threads.
@@ -41,19 +44,20 @@ __device__ T combine_all(T own, const Combine& combine) {
   return all;
 }
 
-// Calls choose(i) for i in [0, count), a thread each, and work(i, lane) by a whole warp for each i chosen.
-// The warps take them in any order.
+// Calls choose(i) for i in [0, count), a thread each, and work(i, lane) by a group of `lanes` threads for each i
+// chosen; `lanes` is a power of two up to a warp. The groups take them in any order.
 template <class Choose, class Work>
-__device__ void for_each_chosen(int count, const Choose& choose, const Work& work) {
+__device__ void for_each_chosen(int count, int lanes, const Choose& choose, const Work& work) {
   __shared__ int chosen[THREADS];
   __shared__ int number;
+  const int lane = threadIdx.x % lanes, group = threadIdx.x / lanes, groups = THREADS / lanes;
   for (int first = 0; first < count; first += THREADS) {
     if (threadIdx.x == 0) number = 0;
     __syncthreads();
     const int i = first + static_cast<int>(threadIdx.x);
     if (i < count && choose(i)) chosen[atomicAdd(&number, 1)] = i;
     __syncthreads();
-    for (int at = threadIdx.x / WARP; at < number; at += THREADS / WARP) work(chosen[at], threadIdx.x % WARP);
+    for (int at = group; at < number; at += groups) work(chosen[at], lane);
     __syncthreads();
   }
 }

@@ -1,6 +1,7 @@
 // An upsampled map on CUDA, patch by patch: the decisions of cpu/overlap.cpp.
 //
-// A block's threads take the patches in turn; where a patch's corners leave a doubt, a warp takes its pixels.
+// A block's threads take the patches in turn; where a patch's corners leave a doubt, a group of threads takes its
+// columns, which are monotone downwards even when rounded.
 #pragma once
 
 #include <cfloat>
@@ -23,6 +24,7 @@ template <class T>
 struct Upsampled {
   const Grid& grid;
   const T* map;
+  int lanes;                // threads that share a patch
   double low, high;         // of its pixels
   double slack, variation;  // see math.h
 
@@ -77,13 +79,12 @@ struct Upsampled {
            a == cell(rows.next, columns.next);
   }
 
-  // Rounding may put an extreme a last bit beyond the corners. Down a column values are monotone even when
-  // rounded, so only the first and last rows of patches at the extreme are looked at; nothing is below 0, and
-  // a flat patch has one value.
+  // Rounding may put an extreme a last bit beyond the corners: the first and last rows of patches at the extreme
+  // are looked at. Nothing is below 0, and a flat patch has one value.
   __device__ void look_beyond_corners() {
     const double lowest = low, highest = high;
     for_each_chosen(
-        grid.patches(),
+        grid.patches(), lanes,
         [&](int i) {
           const Patch patch = patch_of(grid, i);
           if (patch.size() == 0 || flat(patch)) return false;
@@ -92,7 +93,7 @@ struct Upsampled {
         },
         [&](int i, int lane) {
           const Patch patch = patch_of(grid, i);
-          for (int x = patch.columns.first + lane; x < patch.columns.last; x += WARP) {
+          for (int x = patch.columns.first + lane; x < patch.columns.last; x += lanes) {
             const Column at = column(patch, x);
             const double first = pixel(at, patch.rows.first), last = pixel(at, patch.rows.last - 1);
             low = Least()(low, Least()(first, last));
@@ -104,20 +105,13 @@ struct Upsampled {
   }
 };
 
-// Calls work(column, y, x) for a warp's share of a patch's pixels.
+// Calls work(column, x) for a thread's share of a patch's columns.
 template <class T, class Work>
-__device__ void for_each_pixel(const Upsampled<T>& map, const Patch& patch, const Tile& tile, int lane,
-                               const Work& work) {
-  for (int x = patch.columns.first + lane % tile.across; x < patch.columns.last; x += tile.across) {
-    const Column at = map.column(patch, x);
-    for (int y = patch.rows.first + lane / tile.across; y < patch.rows.last; y += tile.down) work(at, y, x);
-  }
+__device__ void for_each_column(const Upsampled<T>& map, const Patch& patch, int lane, const Work& work) {
+  for (int x = patch.columns.first + lane; x < patch.columns.last; x += map.lanes) work(map.column(patch, x), x);
 }
 
-// How a warp shares a patch.
-inline Tile warp_tile(const Grid& grid) {
-  const int across = power_of_two(grid.columns.pixels / grid.columns.cells, WARP);
-  return {across, WARP / across};
-}
+// How many threads share a patch: about as many as it has columns.
+inline int lanes_of_patch(const Grid& grid) { return power_of_two(grid.columns.pixels / grid.columns.cells, WARP); }
 
 }  // namespace cmrbias::cuda

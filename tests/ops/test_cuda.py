@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cmrbias import ops
+from cmrbias import ops, scores
 
 ROOT = Path(__file__).resolve().parents[2]
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
@@ -157,7 +157,7 @@ def is_whole(grid, size):
 
 @every_dtype
 @pytest.mark.parametrize("channels", [0, 1, 64, 150])
-@pytest.mark.parametrize("cells", [(1, 5), (2, 4), (7, 7), (18, 15)])
+@pytest.mark.parametrize("cells", [(1, 5), (2, 4), (7, 7), (14, 14), (18, 15)])
 def test_gradcam(both, cells, channels, dtype):
     generator = torch.Generator().manual_seed(channels)
     activations = torch.randn(2, channels, *cells, generator=generator, dtype=torch.float64).to(dtype)
@@ -226,10 +226,26 @@ def test_gradcam_overlap(both, dtype):
     assert_same(*both(ops.gradcam_overlap, activations, gradients, make_masks(3, 112, 112)))
 
 
+def gradients(maps, masks):
+    """The gradients of AKS, soft DSC and both extremes with respect to maps."""
+    maps = maps.clone().requires_grad_()
+    found = ops.overlap(maps, masks)
+    values = [scores.aks(found), scores.dsc(found), found.minimum, found.maximum]
+    return tuple(torch.autograd.grad(value.sum(), maps, retain_graph=True)[0] for value in values)
+
+
+@every_dtype
+@pytest.mark.parametrize("size", [(56, 56), (57, 50)])
+def test_gradients_of_overlap(both, size, dtype):
+    maps = torch.rand(3, 2, 7, 7, generator=torch.Generator().manual_seed(2)).to(dtype)
+    for expected, found in zip(*both(gradients, maps, make_masks(3, *size)), strict=True):
+        assert_same(expected, found, rtol=1e-2 if dtype is torch.bfloat16 else 1e-5, atol=1e-6)
+
+
 @every_dtype
 @pytest.mark.parametrize("fill", ["donor", "mean", "inpaint"])
 @pytest.mark.parametrize("align", ["none", "centroid"])
-@pytest.mark.parametrize("size", [(1, 1), (18, 29)])
+@pytest.mark.parametrize("size", [(1, 1), (18, 29), (50, 42)])  # the last: whole fours of pixels
 def test_background_swap(both, size, align, fill, dtype):
     images = make_maps((3, 2, *size), dtype)
     masks = make_masks(6, *size).view(3, 2, *size)

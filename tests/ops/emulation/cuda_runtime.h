@@ -2,7 +2,7 @@
 // there. That shows their logic, not their speed, and races only where the order of threads decides.
 //
 // Blocks run one after the other. A block's threads are fibers; one runs until it ends or waits for its warp
-// (__shfl_xor_sync) or its block (__syncthreads), a warp until all of its threads end or wait for the block,
+// (__shfl_xor_sync, __any_sync) or its block (__syncthreads), a warp until all of its threads end or wait for the block,
 // and every other round goes backwards: so most missing barriers show. __shared__ is static memory, filled
 // with garbage by whoever used it before.
 #pragma once
@@ -129,6 +129,12 @@ T __shfl_xor_sync(unsigned, T own, unsigned offset) {
   std::memcpy(&other, &emulation::lanes[threadIdx.x ^ offset], sizeof other);
   emulation::wait(emulation::State::at_warp);
   return other;
+}
+
+inline int __any_sync(unsigned mask, int own) {
+  int any = own != 0;
+  for (unsigned offset = emulation::WARP / 2; offset > 0; offset /= 2) any |= __shfl_xor_sync(mask, any, offset);
+  return any;
 }
 
 inline int atomicAdd(int* to, int value) {
