@@ -19,7 +19,8 @@ struct Tile {
 };
 
 struct Moments {
-  double count, row, column, both;  // sums of 1, row part, column part and their product
+  int count;                 // heart pixels
+  double row, column, both;  // sums of their row part, column part and product of the two
 };
 
 // A plane of masks; `aligned` if words can be read at once.
@@ -138,9 +139,9 @@ __device__ double gather(const Board& moments, const Grid& grid, const Window& w
 }
 
 // Projects a plane: the block's threads together. Returns a thread's share of the area.
-__device__ std::int64_t project_plane(const Mask& mask, const Grid& grid, const Tile& tile, double* cells, int* inside) {
+__device__ int project_plane(const Mask& mask, const Grid& grid, const Tile& tile, double* cells, int* inside) {
   __shared__ Board moments;
-  std::int64_t area = 0;
+  int area = 0;  // of under 2^30 pixels
   for (int top = 0; top < grid.rows.cells; top += SIDE) {
     for (int left = 0; left < grid.columns.cells; left += SIDE) {
       const Window window(grid, top, left);
@@ -149,7 +150,7 @@ __device__ std::int64_t project_plane(const Mask& mask, const Grid& grid, const 
       const int j = top + static_cast<int>(threadIdx.x) / SIDE, q = left + static_cast<int>(threadIdx.x) % SIDE;
       if (j < window.bottom && q < window.right) {
         const int at = j * grid.columns.cells + q;
-        const int count = static_cast<int>(moments[j - window.above()][q - window.before()].count);
+        const int count = moments[j - window.above()][q - window.before()].count;
         cells[at] = gather(moments, grid, window, j, q);
         if (inside) inside[at] = count;
         area += count;
@@ -166,8 +167,7 @@ __global__ void __launch_bounds__(THREADS, RESIDENT)
   for (std::int64_t image = blockIdx.x; image < projection.images; image += gridDim.x) {
     const Mask mask{projection.masks + image * pixels, projection.columns, aligned};
     const std::int64_t first = image * grid.patches();
-    std::int64_t area =
-        project_plane(mask, grid, tile, projection.cells + first, inside ? inside + first : nullptr);
+    int area = project_plane(mask, grid, tile, projection.cells + first, inside ? inside + first : nullptr);
     area = combine_all(area, Sum());
     if (threadIdx.x == 0) projection.areas[image] = area;
   }
