@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SCORES = {"aks": "AKS", "normalised-aks": "normalised AKS", "dsc": "soft DSC"}
 _INK = "#0072B2"
 _WIDE, _HIGH = 4.0, 8.0  # of a letter, in points
+_BESIDE = 4.0  # a name, right of and above its point
 
 
 def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Table]]:
@@ -94,21 +95,28 @@ def _draw_panel(axes: Axes, shown: Panel) -> None:
 
 
 def _label_points(axes: Axes, shown: Panel) -> None:
-    """Writes each model's name beside its point, or above names in its way and with a line to the point."""
+    """Writes each model's name beside its point, or as near above or below as there is room, with a line."""
     axes.autoscale_view()
     points_a_pixel = 72 / axes.figure.dpi
+    floor, ceiling = points_a_pixel * axes.bbox.y0, points_a_pixel * axes.bbox.y1 - _HIGH
     taken: list[tuple[float, float, float]] = []  # left and right end, height
     for point in sorted(shown.points, key=lambda p: p.y):
         x, y = points_a_pixel * axes.transData.transform((point.x, point.y))
-        end, above = x + _WIDE * len(point.model), 4.0
-        while any(x < b and a < end and abs(y + above - height) < _HIGH for a, b, height in taken):
-            above += _HIGH
+        end = x + _WIDE * len(point.model)
+        offsets = [_BESIDE + sign * _HIGH * step for step in range(len(shown.points) + 1) for sign in (1, -1)]
+        free = [
+            offset
+            for offset in offsets
+            if floor < y + offset < ceiling
+            and not any(x < b and a < end and abs(y + offset - height) < _HIGH for a, b, height in taken)
+        ]
+        above = free[0] if free else _BESIDE
         taken.append((x, end, y + above))
-        line = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.5} if above > _HIGH else None
+        line = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.5} if above != _BESIDE else None
         axes.annotate(
             point.model,
             (point.x, point.y),
-            (4, above),
+            (_BESIDE, above),
             textcoords="offset points",
             fontsize=7,
             arrowprops=line,
