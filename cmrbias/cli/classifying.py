@@ -74,9 +74,10 @@ def classifier_flags(out: str) -> Callable[[T], T]:
         ),
         click.option(
             "--class-weights",
-            default="balanced",
-            type=click.Choice(["balanced", "none"]),
-            help="Weights of classes in the loss: 1/count, or equal.",
+            default="auto",
+            type=click.Choice(["auto", "balanced", "none"]),
+            help="Weights in the loss: 1/count, or equal; auto: balanced for classes, none for binary "
+            "targets, so that their probabilities mean what the log-loss takes them for.",
         ),
         click.option(
             "--validation",

@@ -105,8 +105,8 @@ def command(
     if threads:
         torch.set_num_threads(threads)
     if Run.open(run).info.get("record", {}).get("kind") == "binary":
-        if inputs or label or label_map:
-            raise click.UsageError(f"{run}: binary targets take no --input, --label or --label-map")
+        if inputs or label or label_map or twins:
+            raise click.UsageError(f"{run}: binary targets take no --input, --label, --label-map or --twins")
         _evaluate_findings(ctx, run)
         return
     if draws or ensemble:

@@ -34,7 +34,7 @@ class CohortWriter:
             (splits, what was left out).
 
     Raises:
-        CmrbiasError: ``out`` exists already, or its parent does not.
+        CmrbiasError: ``out`` exists already, or lies within what is no folder.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class CohortWriter:
         self._folder = self.out.with_name(f".{self.out.name}.{os.getpid()}.partial")
 
     def __enter__(self) -> CohortWriter:
-        self._folder.mkdir()
+        self._folder.mkdir(parents=True)
         return self
 
     def __exit__(
@@ -212,11 +212,12 @@ class CohortWriter:
 
 
 def refuse_existing(out: Path) -> None:
-    """Raises a CmrbiasError if ``out`` exists or cannot be made."""
+    """Raises a CmrbiasError if ``out`` exists or cannot be made; folders above it need not exist."""
     if os.path.lexists(out):
         raise CmrbiasError(f"{out} exists already: choose another name or remove it")
-    if not Path(out).parent.is_dir():
-        raise CmrbiasError(f"{Path(out).parent}: no such folder to write {Path(out).name} into")
+    nearest = next(folder for folder in Path(out).absolute().parents if os.path.lexists(folder))
+    if not nearest.is_dir():
+        raise CmrbiasError(f"{out}: expected a folder to write into, {nearest} is none: choose another name")
 
 
 def structures_in(labels: np.ndarray) -> tuple[str, ...]:

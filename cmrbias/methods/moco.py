@@ -47,7 +47,7 @@ class MoCo(Method):
         ),
         "paper": replace(PAPER, optimiser="sgd", momentum=0.9, weight_decay=1e-4),
     }
-    columns = ("patient",)
+    columns: tuple[str, ...] = ("patient",)
 
     def __init__(self, backbone: Backbone, options: Options) -> None:
         super().__init__(backbone, options)

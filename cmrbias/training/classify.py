@@ -58,8 +58,10 @@ class Classify(Task):
             1.0, "share of the other training patients whose labels are used", minimum=1e-6, maximum=1
         )
         draw: int = option(0, "which draw of that share", minimum=0)
-        class_weights: Literal["balanced", "none"] = option(
-            "balanced", "weights of classes in the loss: 1/count, or equal"
+        class_weights: Literal["auto", "balanced", "none"] = option(
+            "auto",
+            "weights in the loss: balanced (1/count), none, or auto: balanced for classes, none for "
+            "binary targets, whose probabilities the log-loss scores",
         )
         saliency_weight: float = option(
             0.0, "weight of 1 - AKS of the true class in the loss (uses contours), 0 is off", minimum=0
@@ -97,7 +99,7 @@ class Classify(Task):
         self.batches = CaseBatches(setup, self.data, mode, masks=options.saliency_weight > 0)
         self.images_per_row = len(self.cases.frames)
         self.labels = torch.as_tensor(self.data.labels)
-        weights = _class_weights(self.data) if options.class_weights == "balanced" else None
+        weights = _class_weights(self.data) if self._balanced() else None
         self.class_weights = None if weights is None else weights.to(setup.device)
         self.notes += self.data.notes()
         self.notes += notes(self.classifier, self.cases.complete[self.data.training], options.saliency_weight)
@@ -159,6 +161,7 @@ class Classify(Task):
             "target": data.target,
             "kind": data.kind,
             "classes": list(data.classes),
+            "balanced": self._balanced(),
             "frames": list(self.cases.frames),
             "input": dataclasses.asdict(classifier.input),
             "initialisation": self.setup.options.weights or "random init",
@@ -210,6 +213,11 @@ class Classify(Task):
             kind=self.data.kind,
             frozen=self.frozen,
         )
+
+    def _balanced(self) -> bool:
+        """Returns whether the loss is weighted by 1 / count."""
+        given = self.setup.options.class_weights
+        return given == "balanced" or (given == "auto" and self.data.kind == "class")
 
     def _auc(self, logits: Tensor, labels: Tensor) -> float:
         if self.data.kind == "binary":

@@ -7,9 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmrbias.cohorts.format import Cohort
-from cmrbias.errors import CmrbiasError
+from cmrbias.cohorts.format import TABLE, Cohort
+from cmrbias.errors import CmrbiasError, unknown
 from cmrbias.statistics import binary_auc
+
+_MEANING = {"1": 1.0, "0": 0.0, "-1": np.nan}
+_EXAMPLES = 3
 
 
 def findings_of(cohort: Cohort, label: str | None) -> tuple[str, ...]:
@@ -39,6 +42,9 @@ def outcomes(cohort: Cohort, names: tuple[str, ...], cases: np.ndarray) -> np.nd
     """Returns (n, K) float32 of ``cases`` (n,): 1 there, 0 not, NaN uncertain or unknown.
 
     An empty cell is unknown, unless the target says what ``missing`` means (CheXpert: 0, not mentioned).
+
+    Raises:
+        CmrbiasError: the cohort has no such binary target, or cells that are none of 1, 0, -1 or empty.
     """
     columns = [_column(cohort, name)[cases] for name in names]
     return np.stack(columns, axis=1)
@@ -87,9 +93,27 @@ def mean_auc(scores: Tensor, labels: Tensor) -> float:
 
 def _column(cohort: Cohort, name: str) -> np.ndarray:
     """Returns a target's outcomes (N,) float32 of all cases."""
+    target = cohort.targets.get(name, {})
+    if target.get("kind") != "binary":
+        binary = [other for other, found in cohort.targets.items() if found["kind"] == "binary"]
+        raise CmrbiasError(f"{cohort.path}: {unknown('binary target', name, binary)}")
     codes, vocabulary = cohort.codes(name)
-    known = {"0": 0.0, "1": 1.0}
-    missing = cohort.targets[name].get("missing", np.nan)
-    of_code = np.array([*(known.get(value, np.nan) for value in vocabulary), missing], dtype=np.float32)
+    _refuse_strange(cohort, name, codes, vocabulary)
+    missing = target.get("missing", np.nan)
+    of_code = np.array([*(_MEANING.get(value, np.nan) for value in vocabulary), missing], dtype=np.float32)
     column: np.ndarray = of_code[codes]  # code -1 is the last: an empty cell
     return column
+
+
+def _refuse_strange(cohort: Cohort, name: str, codes: np.ndarray, vocabulary: list[str]) -> None:
+    """Raises where a cell is none of ``_MEANING``: taken for unknown, it would be left out silently."""
+    strange = [code for code, value in enumerate(vocabulary) if value not in _MEANING]
+    rows = np.flatnonzero(np.isin(codes, strange))
+    if len(rows):
+        # the header is row 1
+        told = ", ".join(f"row {row + 2}: {vocabulary[codes[row]]!r}" for row in rows[:_EXAMPLES])
+        more = ", ..." if len(rows) > _EXAMPLES else ""
+        raise CmrbiasError(
+            f"{cohort.path / TABLE}: column {name!r}: expected 1, 0, -1 (uncertain) or nothing, found others "
+            f"in {len(rows)} of {len(codes)} rows ({told}{more}): put them right"
+        )

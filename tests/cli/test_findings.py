@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 import cmrbias
 from cmrbias.cli.main import make_cli
@@ -60,8 +61,6 @@ FAST = (
     4,
     "--epochs",
     8,
-    "--class-weights",
-    "none",
     "--lr",
     0.1,
 )
@@ -106,6 +105,18 @@ def test_evaluate_scores_studies_and_averages_draws(
     assert scores[model]["bright"]["estimates"]["AUROC"]["value"] > 0.8  # the study's brighter image tells
     rows = list(csv.DictReader((tmp_path / "e" / "predictions.csv").read_text().splitlines()))
     assert len(rows) == 16 * 2 * 3
+    estimates = scores[ensemble]["bright"]["estimates"]
+    told = [
+        (int(row["label"]), float(row["probability"]))
+        for row in rows
+        if row["model"] == ensemble and row["finding"] == "bright" and row["label"]
+    ]
+    for name, metric in (
+        ("AUROC", roc_auc_score),
+        ("AUPRC", average_precision_score),
+        ("log-loss", log_loss),
+    ):
+        assert estimates[name]["value"] == pytest.approx(metric(*zip(*told, strict=True)), rel=1e-9)
     assert {row["label"] for row in rows} == {"", "0", "1"}
     mine = [row for row in rows if row["case"] == rows[0]["case"] and row["finding"] == "bright"]
     two, mean = [float(row["probability"]) for row in mine[:2]], float(mine[2]["probability"])
@@ -119,6 +130,21 @@ def test_runs_are_compared_in_pairs(cli, draws: list[Path], tmp_path: Path) -> N
     refused = cli("evaluate", draws[0], "--input", "full")
     assert refused.exit_code == 2
     assert "binary targets take no --input" in refused.output
+    assert cli("evaluate", draws[0], "--twins", tmp_path).exit_code == 2
+
+
+def test_balanced_weights_are_told_where_the_log_loss_suffers(cli, films: Path, tmp_path: Path) -> None:
+    told = {}
+    for weights in ("auto", "balanced"):
+        run = tmp_path / weights
+        result = cli(
+            "probe", "--cohort", films, "--label", "bright", "--class-weights", weights, "--out", run, *FAST
+        )
+        assert result.exit_code == 0, result.output
+        told[weights] = cli("evaluate", run, "--resamples", 10).output
+    assert "log-loss" in told["auto"]
+    assert "balanced" not in told["auto"].replace(str(tmp_path / "auto"), "")
+    assert f"trained with balanced weights: {tmp_path / 'balanced'}: log-loss takes" in told["balanced"]
 
 
 def test_a_fraction_too_small_is_one_clear_line(cli, films: Path, tmp_path: Path) -> None:

@@ -94,8 +94,15 @@ def test_an_existing_path_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
     with pytest.raises(CmrbiasError, match="exists already"):
         writer_of(tmp_path / "c")
-    with pytest.raises(CmrbiasError, match="no such folder"):
-        writer_of(tmp_path / "absent" / "c")
+
+
+def test_folders_above_are_made(tmp_path: Path) -> None:
+    with writer_of(tmp_path / "new" / "er" / "c") as writer:
+        writer.add(row(), IMAGE, None)
+    assert [found.name for found in (tmp_path / "new" / "er").iterdir()] == ["c"]
+    (tmp_path / "file").touch()
+    with pytest.raises(CmrbiasError, match=r"expected a folder to write into, .*/file is none"):
+        writer_of(tmp_path / "file" / "c")
 
 
 def test_one_that_appears_while_writing_is_not_overwritten(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cmrbias.api import CmrbiasError
-from cmrbias.training.findings import findings_of, masked_loss, mean_auc, outcome_weights
+from cmrbias.training.findings import findings_of, masked_loss, mean_auc, outcome_weights, outcomes
 
 NAN = float("nan")
 
@@ -31,6 +31,20 @@ def test_findings_are_named_or_the_first_where_there_is_no_class() -> None:
     assert findings_of(Targets(edema="binary", effusion="binary"), None) == ("edema",)
     with pytest.raises(CmrbiasError, match="'label' is class; binary ones: edema, effusion"):
         findings_of(both, "edema,label")
+
+
+def test_cells_become_outcomes_and_strange_ones_are_refused(make_cohort) -> None:
+    targets = {"label": {"kind": "binary", "uncertain": -1}}
+    cohort = make_cohort(["1", "0", "-1", ""], targets=targets)
+    np.testing.assert_array_equal(outcomes(cohort, ("label",), np.arange(4))[:, 0], [1, 0, NAN, NAN])
+    missing = make_cohort(["1", ""], targets={"label": {"kind": "binary", "uncertain": -1, "missing": 0}})
+    np.testing.assert_array_equal(outcomes(missing, ("label",), np.array([1, 0]))[:, 0], [0, 1])
+    wrong = make_cohort(["1", "2", "0", "yes", "2", "2"], targets=targets)
+    expected = r"'label': .* others in 4 of 6 rows \(row 3: '2', row 5: 'yes', row 6: '2', \.\.\.\)"
+    with pytest.raises(CmrbiasError, match=expected):
+        outcomes(wrong, ("label",), np.array([0]))
+    with pytest.raises(CmrbiasError, match="unknown binary target 'patient'"):
+        outcomes(cohort, ("patient",), np.arange(4))
 
 
 def test_unknown_labels_have_no_part_in_the_loss() -> None:

@@ -64,7 +64,7 @@ class CheXpertReader(Reader):
         return self._cases(source, tables, findings)
 
     def _findings(self, tables: list[Path]) -> tuple[str, ...]:
-        """Returns the findings that every table has, or those that the options name."""
+        """Returns the findings that the options name, else all; every table must have them."""
         headers = [_header(path) for path in tables]
         listed = [name for name in headers[0] if name not in DESCRIBING]
         for name in self.options.findings:
@@ -73,8 +73,10 @@ class CheXpertReader(Reader):
         chosen = self.options.findings or tuple(listed)
         for path, header in zip(tables, headers, strict=True):
             for name in ("Path", *chosen):
-                if name not in header:
-                    raise CmrbiasError(f"{path}: column {name!r} is missing; found {', '.join(header)}")
+                if header.count(name) != 1:
+                    said = "is there twice" if name in header else f"is missing; found {', '.join(header)}"
+                    advice = "" if name == "Path" else "; --findings names those to keep"
+                    raise CmrbiasError(f"{path}: column {name!r} {said}{advice}")
         return chosen
 
     def _cases(

@@ -6,26 +6,46 @@ import contextlib
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cmrbias.errors import CmrbiasError
+from cmrbias import CmrbiasError
+from cmrbias_medaug.comparing import BASELINE, Strategy, parse_strategies
 
-BASELINE = "same-image"
+RECIPES = {  # flags of pretrain, and of probe: the linear evaluation as published
+    "quick": ("", ""),
+    "paper": (
+        "--recipe paper",
+        "--lr 3e-4 --weight-decay 0 --batch 16 --schedule constant --image-size 320",
+    ),
+}
+GROWING = ("strategies", "seeds", "fractions", "draws", "ensemble")  # more of these needs nothing anew
 
 
 @click.command()
 @click.option("--cohort", required=True, type=click.Path(path_type=Path), help="Cohort, with test patients.")
 @click.option("--label", required=True, metavar="COLUMN[,COLUMN...]", help="Binary targets of the probe.")
-@click.option("--strategies", default="same-image,same-patient,same-study", help="Pairings, with commas.")
+@click.option(
+    "--strategies",
+    default="same-image,same-patient,same-study",
+    metavar="PAIRS[+NEGATIVES],...",
+    help="Pairings, with commas; same-study+append also takes hard negatives: append, reweight, only, "
+    "synthetic, or exclude-own-patient.",
+)
 @click.option("--seeds", default=3, type=click.IntRange(1), help="Pretrainings a strategy.")
 @click.option("--fractions", default="0.01,0.1,1", help="Label fractions of the probe, with commas.")
 @click.option("--draws", default=5, type=click.IntRange(1), help="Draws of each fraction under 1.")
 @click.option("--method", default="medaug", help="Self-supervised method; pairings work with any.")
-@click.option("--pair-option", multiple=True, metavar="KEY=VALUE", help="Of all pairings but same-image.")
+@click.option("--pair-option", multiple=True, metavar="KEY=VALUE", help="Of all pairings that have it.")
+@click.option(
+    "--recipe",
+    default="quick",
+    type=click.Choice(list(RECIPES)),
+    help="Of pretraining; paper: probes are trained as published too.",
+)
 @click.option("--pretrain", default="", metavar="'FLAGS'", help="Further flags of cmrbias pretrain.")
 @click.option("--probe", default="", metavar="'FLAGS'", help="Further flags of cmrbias probe.")
 @click.option("--ensemble", is_flag=True, help="Also score the mean probability of each strategy's runs.")
@@ -36,81 +56,78 @@ BASELINE = "same-image"
     help="Directory of all runs; what is finished there is not trained again.",
 )
 @click.pass_context
-def command(ctx: click.Context, out: Path, cohort: Path, **flags: Any) -> None:
-    """Compare pairing strategies: pretrain each, train linear layers on label fractions, test by study.
+def command(ctx: click.Context, /, out: Path, cohort: Path, **flags: Any) -> None:
+    """Compare strategies: pretrain each, train linear layers on label fractions, test by study.
 
     Prints a table a fraction: AUROC, AUPRC and log-loss with intervals over patients, seeds and draws
-    averaged within each resample, and paired differences from same-image, which is always trained.
+    averaged within each resample, and paired differences from same-image, which is always trained; then
+    one of AUROC at all fractions, and what each strategy's pairs and negatives were.
     """
-    strategies = list(dict.fromkeys([BASELINE, *_listed(flags["strategies"])]))
+    strategies = parse_strategies(flags["strategies"], flags["pair_option"], ctx.obj().registry("pairings"))
     fractions = [_fraction(text) for text in _listed(flags["fractions"])]
-    _remember(out, {"cohort": str(cohort.resolve()), **{k: v for k, v in flags.items() if k not in _GROWING}})
+    _remember(out, {"cohort": str(cohort.resolve()), **{k: v for k, v in flags.items() if k not in GROWING}})
     for seed in range(flags["seeds"]):
         for strategy in strategies:
-            _train(ctx, _pretrain(out, cohort, strategy, seed, flags), _run(out, strategy, seed) / "pretrain")
-            for fraction in fractions:
-                for draw in range(_draws(fraction, flags)):
-                    folder = _run(out, strategy, seed) / _probe_name(fraction, draw)
-                    _train(ctx, _probe(out, cohort, strategy, seed, fraction, draw, flags), folder)
+            pretrained = _folder(out, strategy, seed) / "pretrain"
+            _train(ctx, _pretrain(cohort, strategy, seed, flags), pretrained)
+            for fraction, draw in _draws(fractions, flags):
+                arguments = _probe(cohort, pretrained, seed, fraction, draw, flags)
+                _train(ctx, arguments, _folder(out, strategy, seed) / _probe_name(fraction, draw))
     _report(ctx, out, cohort, strategies, fractions, flags)
-
-
-_GROWING = ("strategies", "seeds", "fractions", "draws", "ensemble")  # more of these needs nothing anew
 
 
 def _report(
     ctx: click.Context,
     out: Path,
     cohort: Path,
-    strategies: Sequence[str],
+    strategies: Sequence[Strategy],
     fractions: Sequence[float],
     flags: dict[str, Any],
 ) -> None:
+    """Tests all probes, prints the tables and writes them."""
     from cmrbias import evaluate_findings
+    from cmrbias_medaug.comparing import explained, overview, titled
 
-    found = {}
+    seeds, found = range(flags["seeds"]), {}
+    pretrained = {s: [_folder(out, s, seed) / "pretrain" for seed in seeds] for s in strategies}
+    titles = {strategy: titled(strategy, runs[0]) for strategy, runs in pretrained.items()}
     for fraction in fractions:
+        draws = [draw for _, draw in _draws([fraction], flags)]
         models = {
-            strategy: [
-                _run(out, strategy, seed) / _probe_name(fraction, draw)
-                for seed in range(flags["seeds"])
-                for draw in range(_draws(fraction, flags))
+            titles[strategy]: [
+                _folder(out, strategy, seed) / _probe_name(fraction, draw) for seed in seeds for draw in draws
             ]
             for strategy in strategies
         }
-        evaluation = evaluate_findings(
+        found[fraction] = evaluate_findings(
             models, cohort, baseline=BASELINE, ensemble=flags["ensemble"], plugins=ctx.obj()
         )
-        found[f"{fraction:g}"] = evaluation.as_dict()
-        click.echo(f"label fraction {fraction:g}: {flags['seeds']} seeds x {_draws(fraction, flags)} draws")
-        for line in evaluation.lines():
+        click.echo(f"label fraction {fraction:g}: {len(seeds)} seeds x {len(draws)} draws")
+        for line in found[fraction].lines():
             click.echo(line)
         click.echo("")
-    (out / "comparison.json").write_text(json.dumps(found, indent=2) + "\n")
-    for strategy in strategies:
-        info = json.loads((_run(out, strategy, 0) / "pretrain" / "run.json").read_text())
-        pairs = info["record"]["pairing"]
-        if "images_by_partners" in pairs:  # not of same-image, nor of another plugin's pairing
-            cheats = " USES LABELS" if pairs["uses_labels"] else ""
-            click.echo(
-                f"{strategy}:{cheats} images by number of partners {pairs['images_by_partners']}, "
-                f"{pairs['pair_with_themselves']} pair with themselves"
-            )
-    click.echo(f"wrote {out} (comparison.json: all figures; a directory a strategy and seed)")
-    click.echo(f"next: cmrbias evaluate {_run(out, strategies[-1], 0) / _probe_name(fractions[-1], 0)}")
+    table = [*overview(found), "", f"pretrained by: {flags['method']}, {flags['recipe']} {flags['pretrain']}"]
+    table += [explained(titles[strategy], runs) for strategy, runs in pretrained.items()]
+    for line in table:
+        click.echo(line)
+    figures = {f"{fraction:g}": evaluation.as_dict() for fraction, evaluation in found.items()}
+    (out / "comparison.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (out / "comparison.md").write_text("\n".join(table) + "\n")
+    click.echo(f"wrote {out} (comparison.json: all figures; comparison.md; a directory a strategy and seed)")
+    last = _folder(out, strategies[-1], 0) / _probe_name(fractions[-1], 0)
+    click.echo(f"next: cmrbias evaluate {last}")
 
 
-def _pretrain(out: Path, cohort: Path, strategy: str, seed: int, flags: dict[str, Any]) -> list[str]:
-    options = () if strategy == BASELINE else flags["pair_option"]
-    given = [part for option in options for part in ("--pair-option", option)]
-    chosen = ["--method", flags["method"], "--pairs", strategy, *given, "--seed", str(seed)]
-    return ["pretrain", "--cohort", str(cohort), *chosen, *shlex.split(flags["pretrain"])]
+def _pretrain(cohort: Path, strategy: Strategy, seed: int, flags: dict[str, Any]) -> list[str]:
+    recipe, _ = RECIPES[flags["recipe"]]
+    chosen = ["--method", flags["method"], "--seed", str(seed), *shlex.split(f"{recipe} {flags['pretrain']}")]
+    return ["pretrain", "--cohort", str(cohort), *chosen, *strategy.flags()]
 
 
 def _probe(
-    out: Path, cohort: Path, strategy: str, seed: int, fraction: float, draw: int, flags: dict[str, Any]
+    cohort: Path, pretrained: Path, seed: int, fraction: float, draw: int, flags: dict[str, Any]
 ) -> list[str]:
-    """Unweighted, so that probabilities are what the log-loss takes them for; further flags may differ."""
+    _, recipe = RECIPES[flags["recipe"]]
     chosen = [
         "--label",
         flags["label"],
@@ -121,8 +138,8 @@ def _probe(
         "--seed",
         str(seed),
     ]
-    weights = ["--weights", str(_run(out, strategy, seed) / "pretrain"), "--class-weights", "none"]
-    return ["probe", "--cohort", str(cohort), *weights, *chosen, *shlex.split(flags["probe"])]
+    further = shlex.split(f"{recipe} {flags['probe']}")
+    return ["probe", "--cohort", str(cohort), "--weights", str(pretrained), *chosen, *further]
 
 
 def _train(ctx: click.Context, arguments: list[str], folder: Path) -> None:
@@ -156,17 +173,19 @@ def _remember(out: Path, settings: dict[str, Any]) -> None:
     file.write_text(json.dumps(settings, indent=2) + "\n")
 
 
-def _run(out: Path, strategy: str, seed: int) -> Path:
-    return out / strategy / f"seed-{seed}"
+def _folder(out: Path, strategy: Strategy, seed: int) -> Path:
+    return out / strategy.name / f"seed-{seed}"
 
 
 def _probe_name(fraction: float, draw: int) -> str:
     return f"probe-{fraction:g}-{draw}"
 
 
-def _draws(fraction: float, flags: dict[str, Any]) -> int:
-    draws: int = flags["draws"]
-    return 1 if fraction == 1 else draws
+def _draws(fractions: Sequence[float], flags: dict[str, Any]) -> Iterator[tuple[float, int]]:
+    """Yields each fraction with each of its draws; all labels can be drawn in one way only."""
+    for fraction in fractions:
+        for draw in range(1 if fraction == 1 else flags["draws"]):
+            yield fraction, draw
 
 
 def _listed(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cmrbias.api import Backbone, Batch, CmrbiasError, Recipe, Table, option
 from cmrbias.methods import KeyQueue, MoCo, Stored, codes_of, same_patient, share
-from cmrbias_medaug.columns import refuse_empty
+from cmrbias_medaug.columns import LATERALITIES, refuse_empty, refuse_unknown
 from cmrbias_medaug.negatives import appended, log_weights, mixed
 from cmrbias_medaug.recipes import PAPER, QUICK
 
@@ -46,6 +46,9 @@ class MedAug(MoCo):
         laterality_column: str = option(
             "laterality", "column of the laterality: frontal or lateral, ap or pa"
         )
+        lateralities: tuple[str, ...] = option(
+            LATERALITIES, "what that column may hold where hard negatives need it"
+        )
 
     recipes: ClassVar[Mapping[str, Recipe]] = {"quick": QUICK, "paper": PAPER}
 
@@ -58,14 +61,15 @@ class MedAug(MoCo):
         """Checks that hard negatives can be told.
 
         Raises:
-            CmrbiasError: a column is missing or empty somewhere, or has a single value.
+            CmrbiasError: a column is missing or empty somewhere, a laterality is unknown, or there is one.
         """
         if self.options.negatives == "random":
             return
         owner = f"method 'medaug': negatives={self.options.negatives}"
-        for column in self.columns:
-            refuse_empty(table, column, owner)
         column = self.options.laterality_column
+        refuse_empty(table, "patient", owner)
+        refuse_empty(table, column, owner, "-o laterality-column=NAME")
+        refuse_unknown(table, column, self.options.lateralities, owner, "-o lateralities=A,B")
         found = {table.values(column)[code] for code in set(table.codes(column).tolist())}
         if len(found) < 2:
             raise CmrbiasError(
@@ -92,12 +96,14 @@ class MedAug(MoCo):
             queries = F.normalize(queries.float(), dim=1)
             positive = (queries * positives).sum(1, keepdim=True) / self.options.temperature
             logits = torch.cat((positive, self._negatives(queries, stored, counted, hard)), 1)
-            return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.int64, device=logits.device))
+            wanted = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
+            loss: Tensor = F.cross_entropy(logits, wanted)
+            return loss
 
     def _negatives(self, queries: Tensor, stored: Stored, counted: Tensor, hard: Tensor) -> Tensor:
         """Returns the negatives' logits (N, at least K) of normalised queries (N, C); -inf takes no part."""
         options, cosines = self.options, queries @ stored.keys.T
-        met = cosines.masked_fill(~counted, -torch.inf) / options.temperature
+        met: Tensor = cosines.masked_fill(~counted, -torch.inf) / options.temperature
         count = max(round(options.fraction * options.queue), 1)
         if not stored.filled.all():
             return met

@@ -10,10 +10,21 @@ from torch import Tensor
 
 from cmrbias.api import CmrbiasError, Pairing, Table, draws, option
 from cmrbias_medaug.blocks import Blocks
-from cmrbias_medaug.columns import refuse_empty
+from cmrbias_medaug.columns import LATERALITIES, refuse_empty, refuse_unknown
 
 Filter = Literal["same", "different", "any"]
 _SHOWN = 4  # numbers of partners that are told one by one
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns the filters read."""
+
+    study_column: str = option("study", "column of the study")
+    laterality_column: str = option("laterality", "column of the laterality: frontal or lateral, ap or pa")
+    lateralities: tuple[str, ...] = option(
+        LATERALITIES, "what that column may hold; an image with anything else is an error"
+    )
 
 
 class SamePatient(Pairing):
@@ -28,15 +39,11 @@ class SamePatient(Pairing):
     """
 
     @dataclass(frozen=True)
-    class Options:
+    class Options(Columns):
         """The filters, and which columns they read."""
 
         study: Filter = option("any", "studies that the partner may be from: any, same, different")
         laterality: Filter = option("any", "lateralities that it may have: any, same, different")
-        study_column: str = option("study", "column of the study")
-        laterality_column: str = option(
-            "laterality", "column of the laterality: frontal or lateral, ap or pa"
-        )
 
     uses_labels: ClassVar[bool] = False
 
@@ -51,27 +58,29 @@ class SamePatient(Pairing):
         both = {options.study_column: options.study, options.laterality_column: options.laterality}
         return {column: wanted for column, wanted in both.items() if wanted != "any"}
 
-    def needed(self) -> list[str]:
-        """Returns the columns that may not be empty anywhere."""
-        return ["patient", *self.filters()]
+    def check(self, table: Table) -> None:
+        """Raises a CmrbiasError where a column that is read is missing, or cells are empty or unknown."""
+        owner, options, filters = f"pairing {self.name!r}", self.options, self.filters()
+        refuse_empty(table, "patient", owner)
+        if options.study_column in filters:
+            refuse_empty(table, options.study_column, owner, "--pair-option study-column=NAME")
+        if options.laterality_column in filters:
+            column = options.laterality_column
+            refuse_empty(table, column, owner, "--pair-option laterality-column=NAME")
+            refuse_unknown(table, column, options.lateralities, owner, "--pair-option lateralities=A,B")
 
     def fit(self, table: Table) -> None:
         """Sorts the images once, so that choosing a partner takes no search.
 
         Raises:
-            CmrbiasError: a column is missing or empty somewhere, both filters are ``different``, or no
-                image has a partner.
+            CmrbiasError: a column is missing or empty somewhere, a laterality is unknown, or no image has
+                a partner.
         """
+        self.check(table)
         filters = self.filters()
-        apart = [column for column, wanted in filters.items() if wanted == "different"]
         shared = ["patient", *(column for column, wanted in filters.items() if wanted == "same")]
-        if len(apart) > 1:
-            raise CmrbiasError(
-                f"pairing {self.name!r}: expected one filter 'different' at most, got {' and '.join(apart)}: "
-                "leave one at 'any'"
-            )
-        for column in self.needed():
-            refuse_empty(table, column, f"pairing {self.name!r}")
+        apart = [column for column, wanted in filters.items() if wanted == "different"]
+        apart.reverse()  # lateralities are few, studies need not be
         codes = {column: table.codes(column) for column in (*shared, *apart)}
         self._blocks = Blocks([codes[c] for c in shared], [codes[c] for c in apart])
         candidates = self._blocks.candidates.numpy()
@@ -123,13 +132,8 @@ class _Named(SamePatient):
     fixed: ClassVar[tuple[Filter, Filter]]  # of study and laterality
 
     @dataclass(frozen=True)
-    class Options:
-        """Which columns the filters read."""
-
-        study_column: str = option("study", "column of the study")
-        laterality_column: str = option(
-            "laterality", "column of the laterality: frontal or lateral, ap or pa"
-        )
+    class Options(Columns):
+        """The filters are fixed, so only the columns they read."""
 
     def filters(self) -> dict[str, str]:
         """Returns column -> ``same`` or ``different``."""
@@ -180,9 +184,10 @@ class SameLabel(SamePatient):
         """Returns the label's column -> ``same``."""
         return {self.options.label: "same"}
 
-    def needed(self) -> list[str]:
-        """Returns the patient's column alone: a finding that is not mentioned is an empty cell."""
-        return ["patient"]
+    def check(self, table: Table) -> None:
+        """Raises a CmrbiasError without such a label; empty cells are findings that are not mentioned."""
+        refuse_empty(table, "patient", f"pairing {self.name!r}")
+        table.codes(self.options.label)
 
 
 STRATEGIES: dict[str, type[SamePatient]] = {

@@ -217,12 +217,16 @@ class Images:
 def test_hard_negatives_need_lateralities() -> None:
     rows = {"case": ["x", "y"], "patient": ["a", "b"]}
     method("random").fit(Images(**rows))
-    with pytest.raises(CmrbiasError, match="unknown column 'laterality'"):
+    with pytest.raises(
+        CmrbiasError, match="name another column by -o laterality-column=NAME: unknown column"
+    ):
         method("only").fit(Images(**rows))
     with pytest.raises(CmrbiasError, match=r"'laterality' is empty in 1 of 2 training images \(case y\)"):
         method("only").fit(Images(**rows, laterality=["frontal", ""]))
     with pytest.raises(CmrbiasError, match="found frontal alone: every negative would be hard"):
         method("append").fit(Images(**rows, laterality=["frontal"] * 2))
+    with pytest.raises(CmrbiasError, match=r"found others in 1 of 2 .* name all by -o lateralities=A,B"):
+        method("append").fit(Images(**rows, laterality=["frontal", "oblique"]))
     method("append", laterality_column="projection").fit(Images(**rows, projection=["ap", "pa"]))
 
 

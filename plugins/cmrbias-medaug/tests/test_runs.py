@@ -145,9 +145,11 @@ def test_what_cannot_work_is_refused_before_training(
 
 def test_strategies_are_compared_and_finished_runs_kept(cli, films: Path, tmp_path: Path) -> None:
     command = [
-        "medaug", "--cohort", films, "--label", "bright", "--strategies", "same-study",
-        "--fractions", "0.5,1", "--seeds", 1, "--draws", 2, "--out", tmp_path / "c", "--ensemble",
-        "--pretrain", " ".join(("-o queue=16", *SMALL)),
+        "medaug", "--cohort", films, "--label", "bright",
+        "--strategies", "same-study,same-study+append,same-study+exclude-own-patient,same-label",
+        "--pair-option", "label=bright", "--fractions", "0.5,1", "--seeds", 1, "--draws", 2,
+        "--out", tmp_path / "c", "--ensemble",
+        "--pretrain", " ".join(("-o queue=16 -o laterality-column=view", *SMALL)),
         "--probe", "--backbone tiny --image-size 32 --batch 4 --epochs 2",
     ]  # fmt: skip
     result = cli(*command)
@@ -155,13 +157,24 @@ def test_strategies_are_compared_and_finished_runs_kept(cli, films: Path, tmp_pa
     assert "label fraction 0.5: 1 seeds x 2 draws" in result.output
     assert "AUROC less same-image (paired)" in result.output
     assert "* unreliable" in result.output
-    assert (
-        "same-study: images by number of partners {'0': 7, '1': 28}, 7 pair with themselves" in result.output
-    )
+    partners = "partners 0 in 7, 1 in 28 images, 7 pair with themselves"
+    assert f"\nsame-study: {partners}; negatives of the query's own patient " in result.output
+    table = (tmp_path / "c" / "comparison.md").read_text()
+    lines = {line.split(":")[0]: line for line in table.splitlines()}
+    assert "query's own patient 0.0%; negatives hard " in lines["same-study+append"]
+    assert "query's own patient 0.0%" not in lines["same-study"]
+    assert "| same-label (USES LABELS) " in table
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| same-study+append")]
+    assert len(rows[0]) == len(rows[1]) == 5
     found = json.loads((tmp_path / "c" / "comparison.json").read_text())
     assert set(found) == {"0.5", "1"}
-    assert set(found["0.5"]["differences"]) >= {"same-study"}
+    assert set(found["0.5"]["differences"]) >= {"same-study", "same-study+append"}
     assert found["0.5"]["scores"]["same-study"]["bright"]["runs"] == 2
+    assert found["0.5"]["balanced"] == []
+    settings = json.loads(
+        (tmp_path / "c" / "same-study+append" / "seed-0" / "pretrain" / "run.json").read_text()
+    )
+    assert settings["settings"]["options"]["method_options"]["negatives"] == "append"
     weights = tmp_path / "c" / "same-study" / "seed-0" / "pretrain" / "last.pt"
     before = weights.stat().st_mtime_ns
     assert cli(*command).exit_code == 0
@@ -169,3 +182,24 @@ def test_strategies_are_compared_and_finished_runs_kept(cli, films: Path, tmp_pa
     other = cli(*command[:4], "other", *command[5:])
     assert other.exit_code == 1
     assert "the runs there had label = 'bright', now it is 'other'" in other.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("--strategies", "same-study+hard"),
+            "same-study+hard: expected PAIRS or PAIRS+append|reweight|only",
+        ),
+        (("--strategies", "same-studi"), "'same-studi'"),
+        (("--pair-option", "labl=bright"), "--pair-option labl=bright: none of same-image"),
+        (("--fractions", "2"), "expected shares in (0, 1]"),
+    ],
+)
+def test_a_comparison_of_what_is_not_there_is_refused(
+    cli, films: Path, tmp_path: Path, arguments, message
+) -> None:
+    result = cli("medaug", "--cohort", films, "--label", "bright", "--out", tmp_path / "c", *arguments)
+    assert result.exit_code == 1, result.output
+    assert message in result.output
+    assert not (tmp_path / "c").exists()

@@ -7,6 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from cmrbias.api import CmrbiasError, Pairing
 from cmrbias.options import build, options_of
@@ -19,6 +21,7 @@ NAMED = {  # the table of the paper: study, laterality
     "same-study-same-laterality": ("same", "same"),
     "same-study-distinct-laterality": ("same", "different"),
 }
+SIDES = ("frontal", "lateral", "ap")
 FILTERS = st.sampled_from(["same", "different", "any"])
 ROWS = st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=1, max_size=30)
 
@@ -45,7 +48,7 @@ class Images:
 
 def table(rows: list[tuple]) -> Images:
     patient, study, laterality = zip(*rows, strict=True)
-    return Images(patient=patient, study=study, laterality=laterality)
+    return Images(patient=patient, study=study, laterality=[SIDES[side] for side in laterality])
 
 
 def pairing(name: str, **options: str) -> Pairing:
@@ -75,10 +78,7 @@ def test_every_partner_passes_the_filters(rows, study, laterality, epoch, seed) 
     chosen = pairing("same-patient", study=study, laterality=laterality)
     allowed = candidates(rows, study, laterality)
     partners = [len(found - {i}) for i, found in enumerate(allowed)]
-    if study == laterality == "different":
-        with pytest.raises(CmrbiasError, match="one filter 'different' at most"):
-            chosen.fit(table(rows))
-    elif not any(partners):
+    if not any(partners):
         with pytest.raises(CmrbiasError, match=f"none of the {len(rows)} training images has a partner"):
             chosen.fit(table(rows))
     else:
@@ -125,6 +125,21 @@ def test_candidates_are_drawn_equally_often() -> None:
     assert ((counts - 1000.0) ** 2 / 1000).sum() < 16.27
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_both_filters_may_be_different(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = [tuple(int(n) for n in row) for row in rng.integers(0, (2, 4, 3), (40, 3))]
+    chosen = pairing("same-patient", study="different", laterality="different")
+    chosen.fit(table(rows))
+    index = torch.arange(len(rows))
+    drawn = torch.stack([chosen.partner(index, epoch, seed) for epoch in range(400)], 1)
+    for row, allowed in enumerate(candidates(rows, "different", "different")):
+        assert set(drawn[row].tolist()) == (allowed or {row})  # all of them, and no other
+        expected = 400 / max(len(allowed), 1)
+        counts = torch.bincount(drawn[row], minlength=len(rows))[sorted(allowed or {row})]
+        assert ((counts - expected) ** 2 / expected).sum() < 60  # up to 19 degrees of freedom
+
+
 def test_the_same_pairs_however_they_are_asked_for() -> None:
     rows = [(p, s, v) for p in range(20) for s in range(3) for v in (0, 1)]
     chosen = pairing("same-patient")
@@ -136,6 +151,31 @@ def test_the_same_pairs_however_they_are_asked_for() -> None:
     assert torch.equal(torch.cat([chosen.partner(part, 2, 3) for part in index.split(7)]), whole)
     assert not torch.equal(chosen.partner(index, 3, 3), whole)
     assert not torch.equal(chosen.partner(index, 2, 4), whole)
+
+
+class Drawn(Dataset):
+    """What a data loader's worker is asked for: a row's partner."""
+
+    def __init__(self, chosen: Pairing, rows: int) -> None:
+        self.chosen, self.rows = chosen, rows
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, row: int) -> Tensor:
+        return self.chosen.partner(torch.tensor([row]), 2, 3)
+
+
+def test_the_same_pairs_whatever_the_number_of_workers() -> None:
+    rows = [(p, s, v) for p in range(8) for s in range(3) for v in (0, 1)]
+    chosen = pairing("distinct-study")
+    chosen.fit(table(rows))
+    alone, two = (
+        torch.cat(list(DataLoader(Drawn(chosen, len(rows)), batch_size=5, num_workers=workers))).flatten()
+        for workers in (0, 2)
+    )
+    assert torch.equal(alone, two)
+    assert torch.equal(alone, chosen.partner(torch.arange(len(rows)), 2, 3))
 
 
 def test_notes_count_partners_and_fallbacks() -> None:
@@ -165,10 +205,26 @@ def test_other_columns_can_be_named() -> None:
 
 
 def test_missing_columns_and_empty_cells_are_one_clear_line() -> None:
-    with pytest.raises(CmrbiasError, match="unknown column 'study'"):
+    expected = "'same-study' needs the column 'study', or name another .* study-column=NAME: .*unknown column"
+    with pytest.raises(CmrbiasError, match=expected):
         pairing("same-study").fit(Images(patient=["a", "a"]))
     rows = Images(patient=["a"] * 6, study=["1", "", "", "", "", "1"])
     expected = r"'same-study': column 'study' is empty in 4 of 6 training images \(case c1, c2, c3, \.\.\.\)"
     with pytest.raises(CmrbiasError, match=expected):
         pairing("same-study").fit(rows)
     pairing("same-patient").fit(rows)  # does not look at studies
+
+
+def test_lateralities_must_be_known_and_spelled_in_one_way() -> None:
+    rows = Images(patient=["a"] * 5, study=["1"] * 5, laterality=["frontal", "?", "lateral", "LL", "LL"])
+    expected = (
+        r"column 'laterality': expected frontal, lateral, ap, pa, found others in 3 of 5 training images "
+        r"\('\?', 'LL'; case c1, c3, c4\): put them right, or name all by --pair-option lateralities=A,B"
+    )
+    with pytest.raises(CmrbiasError, match=expected):
+        pairing("same-study-same-laterality").fit(rows)
+    pairing("same-study-same-laterality", lateralities="frontal,lateral,LL,?").fit(rows)
+    pairing("same-study").fit(rows)  # does not look at lateralities
+    twice = Images(patient=["a"] * 4, study=["1"] * 4, laterality=["AP", "ap", "pa", "ap"])
+    with pytest.raises(CmrbiasError, match=r"several ways \('AP' in 1, 'ap' in 2 of 4 training images\)"):
+        pairing("same-study-same-laterality").fit(twice)

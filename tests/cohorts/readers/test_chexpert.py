@@ -123,6 +123,14 @@ def test_missing_tables_columns_and_images_are_told(tmp_path: Path) -> None:
     source = release(tmp_path, train="Sex,Age\nF,3\n")
     with pytest.raises(CmrbiasError, match="column 'Path' is missing; found Sex, Age"):
         imported(source, tmp_path / "out")
+    third = release(tmp_path / "third", images=False)
+    for header, fault in (
+        ("Path,Edema", "is missing; found Path, Edema"),
+        (f"{HEADER},Edema", "is there twice"),
+    ):
+        (third / "valid.csv").write_text(header + "\n")
+        with pytest.raises(CmrbiasError, match=rf"valid\.csv: column '\w+ ?\w*' {fault}; --findings names"):
+            imported(third, tmp_path / "out")
     other = release(tmp_path / "second")
     (other / "train" / TRAIN[2][0]).unlink()
     with pytest.raises(CmrbiasError, match=r"train\.csv row 4: .*view2_lateral\.jpg: no such image"):
