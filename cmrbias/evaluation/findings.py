@@ -18,7 +18,7 @@ from cmrbias.cohorts.format import Cohort
 from cmrbias.errors import CmrbiasError
 from cmrbias.evaluation.destination import PREDICTIONS, SCORES, destination, tested
 from cmrbias.evaluation.seen import Seen, count_seen
-from cmrbias.evaluation.selection import selected_cases, shown_rows, tested_cohort
+from cmrbias.evaluation.selection import cohort_notes, selected_cases, shown_rows, tested_cohort
 from cmrbias.evaluation.stream import stream_cases
 from cmrbias.evaluation.subject import Asked
 from cmrbias.files import write_atomically, write_json
@@ -69,6 +69,7 @@ class FindingEvaluation:
         differences: model to finding to measure: the model less the ``baseline``, paired by patient.
         baseline: the model that others are compared with, or None.
         seen: run to the number of its test patients that it has seen.
+        notes: how the cohort's images differ from those of the trainings, a sentence each.
     """
 
     cohort: Cohort
@@ -80,6 +81,7 @@ class FindingEvaluation:
     differences: dict[str, dict[str, dict[str, Estimate]]]
     baseline: str | None
     seen: dict[str, Seen]
+    notes: list[str]
 
     def lines(self) -> Iterator[str]:
         """Yields what was tested, a table a finding, and what makes its figures doubtful."""
@@ -88,6 +90,7 @@ class FindingEvaluation:
             f"{self.cohort.path}, split {self.split}: {count} studies of {patients} patients "
             "(a study's score is the highest of its images)"
         )
+        yield from self.notes
         for run, seen in self.seen.items():
             if seen.patients:
                 yield f"{run}: {seen}"
@@ -134,6 +137,7 @@ class FindingEvaluation:
             "baseline": self.baseline,
             "tested": tested(Asked(self.cohort, self.split)),
             "seen_patients": {run: seen.patients for run, seen in self.seen.items()},
+            "notes": self.notes,
             "scores": plain(self.scores),
             "differences": plain(self.differences),
         }
@@ -208,6 +212,7 @@ def evaluate_findings(
     arithmetic = pick_precision(precision, where)
     found: dict[str, list[np.ndarray]] = {name: [] for name in models}
     seen: dict[str, Seen] = {}
+    notes: list[str] = []
     studies: Studies | None = None
     findings: tuple[str, ...] = ()
     for name, path in paths:
@@ -223,6 +228,7 @@ def evaluate_findings(
         if studies is None:
             studies = _studies(opened, cases.case, findings)
             _refuse_one_outcome(opened, split, findings, studies.outcomes)
+        notes += cohort_notes(run, classifier, opened)
         seen[str(path)] = count_seen(run, opened.column("patient")[cases.case], allow_seen)
         found[name].append(studies.highest(_predicted(path, classifier, cases, split, where, arithmetic)))
     assert studies is not None
@@ -232,7 +238,7 @@ def evaluate_findings(
         probabilities |= {
             ENSEMBLE.format(name): runs.mean(0, keepdims=True) for name, runs in several.items()
         }
-    return _scored(opened, split, findings, studies, probabilities, baseline, seen, resamples, seed)
+    return _scored(opened, split, findings, studies, probabilities, baseline, seen, notes, resamples, seed)
 
 
 @torch.no_grad()
@@ -261,6 +267,7 @@ def _scored(
     probabilities: dict[str, np.ndarray],
     baseline: str | None,
     seen: dict[str, Seen],
+    notes: list[str],
     resamples: int,
     seed: int,
 ) -> FindingEvaluation:
@@ -276,7 +283,7 @@ def _scored(
             pair = probabilities[name][:, known, k], probabilities[str(baseline)][:, known, k]
             differences[name][finding] = finding_differences(*pair, outcome, patients, resamples, seed)
     return FindingEvaluation(
-        cohort, split, findings, studies, probabilities, scores, differences, baseline, seen
+        cohort, split, findings, studies, probabilities, scores, differences, baseline, seen, notes
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cmrbias.evaluation.selection import cohort_notes
 from cmrbias.saliency.dilation import MARGINS
 from cmrbias.saliency.subject import Subject
 
@@ -21,8 +22,8 @@ def coarse_note(method: str, height: int, width: int) -> list[str]:
 
 
 def subject_notes(subject: Subject) -> list[str]:
-    """Returns what was left out, the donors, labels that are unknown, patients that were seen."""
-    said = []
+    """Returns other image sizes, what was left out, donors, unknown labels, patients that were seen."""
+    said = cohort_notes(subject.run, subject.classifier, subject.cases.cohort)
     if subject.left_out:
         each = ", ".join(f"{name} {count}" for name, count in subject.left_out.items())
         said.append(f"left out: frames without a complete heart mask ({each})")
