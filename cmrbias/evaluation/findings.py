@@ -224,7 +224,7 @@ def evaluate_findings(
                 f"({classifier.kind})"
             )
         findings = classifier.classes
-        cases = selected_cases(classifier, opened, split)
+        cases = selected_cases(run, classifier, opened, split)
         if studies is None:
             studies = _studies(opened, cases.case, findings)
             _refuse_one_outcome(opened, split, findings, studies.outcomes)

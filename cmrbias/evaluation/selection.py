@@ -34,8 +34,8 @@ def tested_cohort(run: Run, given: Path | str | None) -> Cohort:
     return cohort
 
 
-def selected_cases(classifier: Classifier, cohort: Cohort, split: str) -> Cases:
-    """Returns the cases of a split with the frames that the classifier takes.
+def selected_cases(run: Run, classifier: Classifier, cohort: Cohort, split: str) -> Cases:
+    """Returns the cases of a split with the frames that the run's classifier takes.
 
     Images of another size than the classifier's are resampled as in training (see ``Cases.shown``);
     ``cohort_notes`` tells of it.
@@ -46,7 +46,7 @@ def selected_cases(classifier: Classifier, cohort: Cohort, split: str) -> Cases:
     missing = [name for name in classifier.frames if name not in cohort.frames]
     if missing:
         raise CmrbiasError(
-            f"{cohort.path}: expected the frames {', '.join(classifier.frames)}, which the classifier takes, "
+            f"{cohort.path}: expected the frames {', '.join(classifier.frames)}, which {run.path} takes, "
             f"found {', '.join(cohort.frames)}: choose a cohort that has them, or train on its own frames"
         )
     return Cases(cohort, cohort.cases(split), classifier.frames)

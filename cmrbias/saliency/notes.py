@@ -11,13 +11,20 @@ from cmrbias.saliency.subject import Subject
 FEWEST = 7  # cells a side from which a map says where
 
 
-def coarse_note(method: str, height: int, width: int) -> list[str]:
-    """Returns the warning that maps of a method have too few cells, if they have."""
+def coarse_note(method: str, height: int, width: int, stride: int) -> list[str]:
+    """Returns the warning that maps of a method have too few cells, if they have.
+
+    Args:
+        method: its name.
+        height, width: of the maps in cells.
+        stride: of the network.
+    """
     if min(height, width) >= FEWEST:
         return []
+    finer = " or at --stride 16" if stride > 16 else ""
     return [
         f"warning: {method}: maps have {height} x {width} cells, too few to say where in the heart; "
-        f"expected {FEWEST} x {FEWEST} or more: train on larger images or at --stride 16"
+        f"expected {FEWEST} x {FEWEST} or more: train on larger images{finer}"
     ]
 
 
