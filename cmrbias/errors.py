@@ -32,6 +32,6 @@ def unknown(
     """
     names = sorted(valid)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    hint = f": did you mean {' or '.join(map(repr, near))}?" if near else ""
     known = ", ".join(f"{n} ({details[n]})" if details else n for n in names) or "none is installed"
-    return CmrbiasError(f"unknown {kind} {name!r}: {hint}(known: {known})")
+    return CmrbiasError(f"unknown {kind} {name!r}{hint} (known: {known})")

@@ -11,7 +11,7 @@ def test_unknown_names_the_nearest_first_and_then_all() -> None:
 
 
 def test_unknown_without_a_near_name_lists_all() -> None:
-    assert str(unknown("method", "zzz", ["byol"])) == "unknown method 'zzz': (known: byol)"
+    assert str(unknown("method", "zzz", ["byol"])) == "unknown method 'zzz' (known: byol)"
     assert "none is installed" in str(unknown("method", "zzz", []))
 
 

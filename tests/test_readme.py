@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import types
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 import torch
 from click.testing import CliRunner
 
+import cmrbias
 from cmrbias import hookspecs, ops
 from cmrbias.cli.main import make_cli
 from cmrbias.options import build
@@ -94,6 +97,35 @@ def test_its_study_can_be_read(tmp_path: Path) -> None:
     assert list(study.tables) == ["mine"]
     assert study.models["SimSiam"].pretrain["method"] == "simsiam"
     assert set(study.tables["mine"].columns) <= set(study.models)
+
+
+def test_its_ten_lines_of_python_do_what_the_commands_do(
+    small_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in ("finetune", "probe"):
+        flags = f"--cohort {small_cohort} --backbone resnet10 --image-size 32 --batch 4 --epochs 1".split()
+        result = CliRunner().invoke(make_cli(lambda: plugin_manager([])), [command, *flags])
+        assert result.exit_code == 0, result.output
+    (code,) = [block for block in blocks("py") if "check_saliency" in block]
+    assert len([line for line in code.splitlines() if line]) <= 10
+    capsys.readouterr()
+    given: dict[str, Any] = {}
+    exec(code, given)
+    printed = capsys.readouterr().out
+    stored = json.loads((tmp_path / "runs" / "finetune" / "scores.json").read_text())
+    auc = given["evaluation"].scores["full"].auc
+    assert f"{auc.macro.sentence}\n" in printed
+    assert stored["inputs"]["full"]["auc"]["macro"]["value"] == auc.macro.value
+    assert f"runs/probe BG-gap: {given['evaluation'].comparisons[-1].pair.auc.macro.estimate}" in printed
+    assert printed.count("layercam") > 1
+    checks = [line.split(":")[0] for line in printed.splitlines()[-5:]]
+    assert set(checks) <= {"passes", "fails", "not assessed"}
+
+
+def test_every_public_name_is_in_it() -> None:
+    section = README.split("### From Python")[1].split("\n#")[0]
+    assert [name for name in cmrbias.__all__ if name != "hookimpl" and name not in section] == []
 
 
 def test_its_scores_of_maps_can_be_had() -> None:

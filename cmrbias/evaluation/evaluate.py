@@ -15,9 +15,16 @@ from cmrbias.evaluation.destination import destination
 from cmrbias.evaluation.evaluation import Evaluation, write_evaluation
 from cmrbias.evaluation.matching import refuse_absent
 from cmrbias.evaluation.measures import Resampling, score
-from cmrbias.evaluation.pairs import Against, adjusted, background_gap, compare
+from cmrbias.evaluation.pairs import (
+    BG_GAP,
+    Against,
+    adjusted,
+    background_gap,
+    background_gap_less,
+    compare,
+)
 from cmrbias.evaluation.prediction import Progress, predict
-from cmrbias.evaluation.selection import tested_cohort
+from cmrbias.evaluation.selection import cohort_notes, tested_cohort
 from cmrbias.evaluation.subject import Asked, Subject, open_subject
 from cmrbias.evaluation.twins import open_twins, twinned
 from cmrbias.plugins import Plugins
@@ -78,19 +85,19 @@ def evaluate(
     conditions = _conditions(subject, inputs, asked, seed)
     predicted = partial(predict, device=where, precision=arithmetic, progress=progress)
     predictions = {shown.mode.name: predicted(subject, shown) for shown in conditions}
-    pairs = [
-        Against(
-            str(other.run.path),
-            shown.mode.name,
-            compare(
-                predictions[shown.mode.name],
-                predicted(other, condition(other, shown.mode, asked, seed)),
-                sampling,
-            ),
-        )
-        for other in others
-        for shown in conditions
-    ]
+    pairs, gaps = [], []
+    for other in others:
+        name = str(other.run.path)
+        theirs = {
+            shown.mode.name: predicted(other, condition(other, shown.mode, asked, seed))
+            for shown in conditions
+        }
+        pairs += [
+            Against(name, input, compare(predictions[input], found, sampling))
+            for input, found in theirs.items()
+        ]
+        gap = background_gap_less(predictions, theirs, sampling)
+        gaps += [] if gap is None else [Against(name, BG_GAP, gap)]
     reliance = []
     for twin in opened:
         again = replace(asked, cohort=twin)
@@ -107,8 +114,13 @@ def evaluate(
         predictions=predictions,
         scores={c.mode.name: score(predictions[c.mode.name], c, sampling) for c in conditions},
         bg_gap=background_gap(predictions, sampling),
-        comparisons=adjusted(pairs),
+        comparisons=[*adjusted(pairs), *adjusted(gaps)],
         twins=reliance,
+        notes=[
+            note
+            for each in (subject, *others)
+            for note in cohort_notes(each.run, each.classifier, asked.cohort)
+        ],
         out=folder,
     )
     write_evaluation(evaluation)

@@ -39,8 +39,9 @@ class Evaluation:
         predictions: by test input.
         scores: by test input.
         bg_gap: ``swap-same-class`` less ``swap-other-class``, if both were tested.
-        comparisons: with each other run under each test input.
+        comparisons: with each other run under each test input, then in BG-gap, if its inputs were tested.
         twins: with the predictions of each twin of the cohort under each test input.
+        notes: how the cohort's images differ from those of the trainings, a sentence each.
         out: the directory of ``predictions.csv`` and ``scores.json``.
     """
 
@@ -54,6 +55,7 @@ class Evaluation:
     bg_gap: Pair | None
     comparisons: list[Against]
     twins: list[Twinned]
+    notes: list[str]
     out: Path
 
     def as_dict(self) -> dict[str, Any]:
@@ -78,6 +80,7 @@ class Evaluation:
             "allow_seen": asked.allow_seen,
             "seen_patients": {str(each.run.path): each.seen.patients for each in (subject, *self.others)},
             "tested_patients": subject.seen.tested,
+            "notes": self.notes,
             "bootstrap": dataclasses.asdict(self.sampling),
             "precision": self.precision,
             "inputs": plain(self.scores),

@@ -37,6 +37,7 @@ class FindingEvaluation:
         baseline: the model that others are compared with, or None.
         seen: run to the number of its test patients that it has seen.
         balanced: the runs that were trained with balanced weights.
+        notes: how the cohort's images differ from those of the trainings, a sentence each.
     """
 
     cohort: Cohort
@@ -49,6 +50,7 @@ class FindingEvaluation:
     baseline: str | None
     seen: dict[str, Seen]
     balanced: tuple[str, ...]
+    notes: list[str]
 
     def lines(self) -> Iterator[str]:
         """Yields what was tested, a table a finding, and what makes its figures doubtful."""
@@ -57,6 +59,7 @@ class FindingEvaluation:
             f"{self.cohort.path}, split {self.split}: {count} studies of {patients} patients "
             "(a study's score is the highest of its images)"
         )
+        yield from self.notes
         for run, seen in self.seen.items():
             if seen.patients:
                 yield f"{run}: {seen}"
@@ -109,6 +112,7 @@ class FindingEvaluation:
             "tested": tested(Asked(self.cohort, self.split)),
             "balanced": list(self.balanced),
             "seen_patients": {run: seen.patients for run, seen in self.seen.items()},
+            "notes": self.notes,
             "scores": plain(self.scores),
             "differences": plain(self.differences),
         }

@@ -12,7 +12,7 @@ from cmrbias.backbones import Classifier, load_classifier
 from cmrbias.errors import CmrbiasError
 from cmrbias.evaluation.finding_evaluation import FindingEvaluation
 from cmrbias.evaluation.seen import Seen, count_seen
-from cmrbias.evaluation.selection import selected_cases, shown_rows, tested_cohort
+from cmrbias.evaluation.selection import cohort_notes, selected_cases, shown_rows, tested_cohort
 from cmrbias.evaluation.stream import stream_cases
 from cmrbias.evaluation.studies import Studies, refuse_one_outcome, studies_of
 from cmrbias.plugins import Plugins
@@ -68,6 +68,7 @@ def evaluate_findings(
     found: dict[str, list[np.ndarray]] = {name: [] for name in models}
     seen: dict[str, Seen] = {}
     balanced: list[str] = []
+    notes: list[str] = []
     studies: Studies | None = None
     findings: tuple[str, ...] = ()
     for name, path in paths:
@@ -79,10 +80,11 @@ def evaluate_findings(
                 f"({classifier.kind})"
             )
         findings = classifier.classes
-        cases = selected_cases(classifier, opened, split)
+        cases = selected_cases(run, classifier, opened, split)
         if studies is None:
             studies = studies_of(opened, cases.case, findings)
             refuse_one_outcome(opened, split, findings, studies.outcomes)
+        notes += cohort_notes(run, classifier, opened)
         if run.info["record"].get("balanced"):
             balanced.append(str(path))
         seen[str(path)] = count_seen(run, opened.column("patient")[cases.case], allow_seen)
@@ -106,6 +108,7 @@ def evaluate_findings(
         baseline=baseline,
         seen=seen,
         balanced=tuple(balanced),
+        notes=notes,
     )
 
 

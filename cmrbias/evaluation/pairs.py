@@ -1,9 +1,10 @@
-"""Two predictions of the same cases: BG-gap, and one run against another."""
+"""Predictions of the same cases: BG-gap, one run against another, and their BG-gaps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from cmrbias.evaluation.prediction import Predictions, paired
 from cmrbias.statistics import (
     AucDifferences,
     Estimate,
-    auc_differences,
+    auc_contrast,
     holm,
     mean_estimate,
     patient_means,
@@ -21,14 +22,16 @@ from cmrbias.statistics import (
 )
 from cmrbias.statistics.inputs import patient_numbers
 
+BG_GAP = "BG-gap"
+
 
 @dataclass(frozen=True)
 class Pair:
     """Differences, first less second, paired by patient.
 
     Attributes:
-        patients, cases: those that both have.
-        unpaired: cases that only one has.
+        patients, cases: those that all the predictions have.
+        unpaired: cases that only some have.
         auc: per class, micro and macro.
         accuracy: of the decisions.
         label_probability: of the mean probability of the label.
@@ -44,14 +47,15 @@ class Pair:
 
 @dataclass(frozen=True)
 class Against:
-    """A run less another one under the same test input.
+    """A run less another one, under the same test input or in BG-gap.
 
     Attributes:
         run: the other run.
-        input: the test input.
+        input: the test input, or ``BG_GAP``.
         pair: the differences.
         holm: p-values of the AUCs (``micro``, ``macro``, and by class name), adjusted for all comparisons
-            of the same kind in this evaluation: runs, test inputs and, for classes, classes.
+            of the same kind in this evaluation: runs, test inputs and, for classes, classes; those in
+            BG-gap are a kind of their own.
     """
 
     run: str
@@ -66,32 +70,7 @@ def compare(first: Predictions, second: Predictions, sampling: Resampling) -> Pa
     Raises:
         CmrbiasError: a class that none of these cases has.
     """
-    ours, theirs = paired(first, second)
-    refuse_absent(ours.classes, ours.labels, f"{first.input} paired with {second.input}")
-    only_one = len(first.case) + len(second.case) - 2 * len(ours.case)
-
-    def difference(values: np.ndarray, others: np.ndarray) -> Estimate:
-        numbers = patient_numbers(ours.patients, len(ours.patients))
-        strata = patient_strata(ours.labels, numbers, len(ours.classes))
-        means = patient_means(values.astype(np.float64) - others, ours.case, ours.patients)
-        return mean_estimate(means, strata, sampling.resamples, sampling.seed)
-
-    return Pair(
-        patients=len(np.unique(ours.patients)),
-        cases=len(ours.case),
-        unpaired=only_one,
-        auc=auc_differences(
-            ours.probabilities,
-            theirs.probabilities,
-            ours.labels,
-            ours.patients,
-            ours.classes,
-            sampling.resamples,
-            sampling.seed,
-        ),
-        accuracy=difference(ours.correct, theirs.correct),
-        label_probability=difference(ours.of_label, theirs.of_label),
-    )
+    return _contrast((first, second), (1, -1), sampling)
 
 
 def background_gap(predictions: Mapping[str, Predictions], sampling: Resampling) -> Pair | None:
@@ -100,8 +79,58 @@ def background_gap(predictions: Mapping[str, Predictions], sampling: Resampling)
     How much is lost where the background is that of another class; 0 for a classifier that does not look
     at it. None unless both were tested. Source: Xiao et al. 2020, "Noise or signal", for the accuracy.
     """
+    both = _swapped(predictions)
+    return None if both is None else compare(*both, sampling)
+
+
+def background_gap_less(
+    predictions: Mapping[str, Predictions], others: Mapping[str, Predictions], sampling: Resampling
+) -> Pair | None:
+    """Returns BG-gap less that of another run's predictions, on the cases that all four have.
+
+    None unless BG-gap's inputs were tested. Raises as ``compare``.
+    """
+    ours, theirs = _swapped(predictions), _swapped(others)
+    return None if ours is None or theirs is None else _contrast((*ours, *theirs), (1, -1, -1, 1), sampling)
+
+
+def _swapped(predictions: Mapping[str, Predictions]) -> tuple[Predictions, Predictions] | None:
+    """Returns the predictions whose difference is BG-gap, if both are there."""
     same, other = (predictions.get(f"swap-{which}-class") for which in ("same", "other"))
-    return None if same is None or other is None else compare(same, other, sampling)
+    return None if same is None or other is None else (same, other)
+
+
+def _contrast(predictions: Sequence[Predictions], signs: Sequence[int], sampling: Resampling) -> Pair:
+    """Returns the sums of scores, each times its sign, on the cases that all have; raises as ``compare``."""
+    shared = paired(*predictions)
+    first = shared[0]
+    named = " paired with ".join(dict.fromkeys(each.input for each in predictions))
+    refuse_absent(first.classes, first.labels, named)
+    every = reduce(np.union1d, [each.case for each in predictions])
+    numbers = patient_numbers(first.patients, len(first.patients))
+    strata = patient_strata(first.labels, numbers, len(first.classes))
+
+    def summed(values: Iterable[np.ndarray]) -> Estimate:
+        total = sum(sign * each for sign, each in zip(signs, values, strict=True))
+        means = patient_means(np.asarray(total, dtype=np.float64), first.case, first.patients)
+        return mean_estimate(means, strata, sampling.resamples, sampling.seed)
+
+    return Pair(
+        patients=len(np.unique(first.patients)),
+        cases=len(first.case),
+        unpaired=len(every) - len(first.case),
+        auc=auc_contrast(
+            [each.probabilities for each in shared],
+            signs,
+            first.labels,
+            first.patients,
+            first.classes,
+            sampling.resamples,
+            sampling.seed,
+        ),
+        accuracy=summed(each.correct for each in shared),
+        label_probability=summed(each.of_label for each in shared),
+    )
 
 
 def adjusted(pairs: Sequence[Against]) -> list[Against]:

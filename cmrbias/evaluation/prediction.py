@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
@@ -62,10 +63,11 @@ class Predictions:
         return Predictions(self.input, self.classes, *(array[rows] for array in arrays))
 
 
-def paired(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
-    """Returns the cases that both have, in the same order."""
-    _, ours, theirs = np.intersect1d(first.case, second.case, return_indices=True)
-    return first.some(ours), second.some(theirs)
+def paired(*predictions: Predictions) -> list[Predictions]:
+    """Returns the cases that all have, in the same order."""
+    shared = reduce(np.intersect1d, [each.case for each in predictions])
+    rows = (np.intersect1d(each.case, shared, return_indices=True)[1] for each in predictions)
+    return [each.some(of_shared) for each, of_shared in zip(predictions, rows, strict=True)]
 
 
 @torch.no_grad()

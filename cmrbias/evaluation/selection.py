@@ -13,6 +13,7 @@ from cmrbias.inputs import InputMode
 from cmrbias.training.cases import Cases
 from cmrbias.training.labelled import refuse_maskless
 from cmrbias.training.run import Run
+from cmrbias.training.stored_images import StoredImages, size_notes
 
 
 def tested_cohort(run: Run, given: Path | str | None) -> Cohort:
@@ -33,10 +34,11 @@ def tested_cohort(run: Run, given: Path | str | None) -> Cohort:
     return cohort
 
 
-def selected_cases(classifier: Classifier, cohort: Cohort, split: str) -> Cases:
-    """Returns the cases of a split with the frames that the classifier takes.
+def selected_cases(run: Run, classifier: Classifier, cohort: Cohort, split: str) -> Cases:
+    """Returns the cases of a split with the frames that the run's classifier takes.
 
-    Images of another size than the classifier's are resampled as in training (see ``Cases.shown``).
+    Images of another size than the classifier's are resampled as in training (see ``Cases.shown``);
+    ``cohort_notes`` tells of it.
 
     Raises:
         CmrbiasError: the cohort lacks a frame, no case is in the split, or images differ in size.
@@ -44,10 +46,25 @@ def selected_cases(classifier: Classifier, cohort: Cohort, split: str) -> Cases:
     missing = [name for name in classifier.frames if name not in cohort.frames]
     if missing:
         raise CmrbiasError(
-            f"{cohort.path}: expected the frames {', '.join(classifier.frames)}, which the classifier takes, "
+            f"{cohort.path}: expected the frames {', '.join(classifier.frames)}, which {run.path} takes, "
             f"found {', '.join(cohort.frames)}: choose a cohort that has them, or train on its own frames"
         )
     return Cases(cohort, cohort.cases(split), classifier.frames)
+
+
+def cohort_notes(run: Run, classifier: Classifier, cohort: Cohort) -> list[str]:
+    """Returns how a cohort's images differ from those that the run was trained on, a line each.
+
+    A line for their size (see ``size_notes``), one for the frames of a case.
+    """
+    said = size_notes(run, cohort, classifier.image_size)
+    trained = StoredImages.of_run(run)
+    if trained is not None and trained.frames != cohort.frames:
+        said.append(
+            f"{cohort.path}: cases have the frames {', '.join(cohort.frames)}, those that {run.path} was "
+            f"trained on {', '.join(trained.frames)}: shown are {', '.join(classifier.frames)}"
+        )
+    return said
 
 
 def shown_rows(cases: Cases, mode: InputMode, split: str) -> np.ndarray:

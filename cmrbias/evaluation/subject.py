@@ -76,7 +76,7 @@ def open_subject(path: Path, asked: Asked, device: torch.device, plugins: Plugin
         raise CmrbiasError(f"{path}: expected a classifier of kind 'class', found {classifier.kind!r}")
     cohort = asked.cohort
     target, listed = class_target(cohort, asked.label or classifier.target)
-    cases = selected_cases(classifier, cohort, asked.split)
+    cases = selected_cases(run, classifier, cohort, asked.split)
     refuse_unlabelled(cases, target, asked.split)
     cells = cohort.column(target)[cases.case].tolist()
     where = f"{cohort.path / TABLE}: column {target!r}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from cmrbias.evaluation.evaluation import Evaluation
 from cmrbias.evaluation.measures import InputScores
-from cmrbias.evaluation.pairs import Against, Pair
+from cmrbias.evaluation.pairs import BG_GAP, Against, Pair
 from cmrbias.evaluation.twins import OTHER, Twinned
 from cmrbias.statistics import Estimate, Interval
 
@@ -44,6 +44,7 @@ def tables(evaluation: Evaluation) -> Iterator[str]:
         f"{subject.run.path} (trained on input {subject.classifier.input.name}) on {asked.cohort.path}, "
         f"split {asked.split}, column {subject.target!r}"
     )
+    yield from evaluation.notes
     yield from _classes(evaluation)
     for name, scores in evaluation.scores.items():
         yield from _titled(evaluation, f"input {name}: {_extent(scores)}")
@@ -61,7 +62,12 @@ def tables(evaluation: Evaluation) -> Iterator[str]:
         yield from _titled(evaluation, title)
         yield from _differences(evaluation.bg_gap)
     for each in evaluation.comparisons:
-        yield from _titled(evaluation, f"less {each.run}, input {each.input}, {_paired(each.pair)}")
+        where = (
+            f"BG-gap less that of {each.run}"
+            if each.input == BG_GAP
+            else f"less {each.run}, input {each.input}"
+        )
+        yield from _titled(evaluation, f"{where}, {_paired(each.pair)}")
         yield from _differences(each.pair, each)
     for twin in evaluation.twins:
         title = f"twin {twin.cohort} (cue levels: {twin.levels}), input {twin.input}, {_paired(twin.pair)}"

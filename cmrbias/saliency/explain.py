@@ -145,9 +145,10 @@ def explain(
     names = [method.name for method in made]
     groups = aggregates(rows, subject, names, target == "all", resamples, seed)
     compared = list(comparisons(rows, subject, names, resamples, seed))
+    stride = subject.classifier.backbone.stride
     for number, name in enumerate(names):
         mine = rows.method == number
-        notes += coarse_note(name, int(rows.height[mine][0]), int(rows.width[mine][0]))
+        notes += coarse_note(name, int(rows.height[mine][0]), int(rows.width[mine][0]), stride)
     notes += subject_notes(subject)
     maps = {name: np.concatenate(found) for name, found in kept.items() if found}
     return Explanation(subject, made, target, scaling, rows, groups, compared, notes, maps)

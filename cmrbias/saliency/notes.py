@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 
+from cmrbias.evaluation.selection import cohort_notes
 from cmrbias.saliency.dilation import MARGINS
 from cmrbias.saliency.subject import Subject
 
 FEWEST = 7  # cells a side from which a map says where
 
 
-def coarse_note(method: str, height: int, width: int) -> list[str]:
-    """Returns the warning that maps of a method have too few cells, if they have."""
+def coarse_note(method: str, height: int, width: int, stride: int) -> list[str]:
+    """Returns the warning that maps of a method have too few cells, if they have.
+
+    Args:
+        method: its name.
+        height, width: of the maps in cells.
+        stride: of the network.
+    """
     if min(height, width) >= FEWEST:
         return []
+    finer = " or at --stride 16" if stride > 16 else ""
     return [
         f"warning: {method}: maps have {height} x {width} cells, too few to say where in the heart; "
-        f"expected {FEWEST} x {FEWEST} or more: train on larger images or at --stride 16"
+        f"expected {FEWEST} x {FEWEST} or more: train on larger images{finer}"
     ]
 
 
 def subject_notes(subject: Subject) -> list[str]:
-    """Returns what was left out, the donors, labels that are unknown, patients that were seen."""
-    said = []
+    """Returns other image sizes, what was left out, donors, unknown labels, patients that were seen."""
+    said = cohort_notes(subject.run, subject.classifier, subject.cases.cohort)
     if subject.left_out:
         each = ", ".join(f"{name} {count}" for name, count in subject.left_out.items())
         said.append(f"left out: frames without a complete heart mask ({each})")

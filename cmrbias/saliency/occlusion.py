@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 from torch import Tensor
 
@@ -23,7 +24,7 @@ class Occlusion(Saliency):
     class Options(InputOptions):
         """Options of occlusion."""
 
-        cells: int = option(14, "squares a side; each is a forward pass a frame", minimum=1)
+        cells: int = option(14, "squares a side; each is a forward pass", minimum=1)
 
     def maps(self, classifier: Classifier, images: Tensor, classes: Tensor) -> Tensor:
         """Returns maps (N, F, cells, cells), see ``Saliency.maps``."""
@@ -36,17 +37,18 @@ class Occlusion(Saliency):
             raise CmrbiasError(f"occlusion: expected at most {min(height, width)} cells a side, got {cells}")
         frames = images.shape[1]
         with evaluating(classifier):
-            logits = classifier(images)
+            whole = classifier.embed(images)
+            logits = classifier(whole)
             classes = choose(logits)
-            whole = logits.gather(1, classes)
+            # the head is linear over the frames' embeddings side by side, so that one pass with a square of
+            # every frame covered tells what each of them loses
+            weights = classifier.head.weight[classes].view(*classes.shape, frames, -1)
             drops = whole.new_empty(*classes.shape, frames, cells, cells)
-            for frame in range(frames):
-                for cell in range(cells * cells):
-                    row, column = divmod(cell, cells)
-                    covered = images.clone()
-                    rows, columns = _span(row, cells, height), _span(column, cells, width)
-                    covered[:, frame, :, rows, columns] = self.options.baseline
-                    drops[:, :, frame, row, column] = whole - classifier(covered).gather(1, classes)
+            for row, column in product(range(cells), repeat=2):
+                covered = images.clone()
+                covered[..., _span(row, cells, height), _span(column, cells, width)] = self.options.baseline
+                lost = (whole - classifier.embed(covered)).view(len(images), 1, frames, -1)
+                drops[..., row, column] = (weights * lost).sum(3)
         return logits, drops.relu()
 
     def notes(self, classifier: Classifier) -> list[str]:

@@ -96,17 +96,17 @@ class Subject:
         From the cohort that the run was trained on, where it still lies; else from that of the cases,
         from its training split if it has one.
         """
-        cases = self.cases
-        mode = self.classifier.input.tested() if self.mode.draws_donors else self.mode
+        run, classifier, cases = self.run, self.classifier, self.cases
+        mode = classifier.input.tested() if self.mode.draws_donors else self.mode
         try:
-            own = Cohort.open(self.run.info["settings"]["cohort"])
-            cases, mode = selected_cases(self.classifier, own, "train"), self.classifier.input.tested()
+            own = Cohort.open(run.info["settings"]["cohort"])
+            cases, mode = selected_cases(run, classifier, own, "train"), classifier.input.tested()
         except CmrbiasError:
             if "train" in cases.cohort.codes("split")[1]:
-                cases = selected_cases(self.classifier, cases.cohort, "train")
+                cases = selected_cases(run, classifier, cases.cohort, "train")
         rows = shown_rows(cases, mode, "train")
         some = rows[np.linspace(0, len(rows) - 1, min(ESTIMATED, len(rows))).astype(np.int64)]
-        shown = stream_cases(cases, mode, self.classifier.image_size, some)
+        shown = stream_cases(cases, mode, classifier.image_size, some)
         return [batch.images.flatten(0, 1).to(self.device) for batch in shown]
 
 
@@ -139,7 +139,7 @@ def open_subject(
     run = Run.open(path)
     classifier = load_classifier(path, plugins)
     opened = tested_cohort(run, cohort)
-    cases = selected_cases(classifier, opened, split)
+    cases = selected_cases(run, classifier, opened, split)
     _refuse_maskless(cases, split)
     mode = _mode(classifier, cases, input)
     rows = shown_rows(cases, mode, split)

@@ -8,7 +8,7 @@ patient form a cluster. Start with ``auc_summary``, ``auc_differences``, ``class
 from cmrbias.resampling import PatientDraws, patient_strata
 from cmrbias.statistics.aggregate import Aggregate, aggregate, patient_means
 from cmrbias.statistics.auc import Aucs, binary_auc, one_vs_rest_aucs
-from cmrbias.statistics.auc_differences import AucDifferences, Difference, auc_differences
+from cmrbias.statistics.auc_differences import AucDifferences, Difference, auc_contrast, auc_differences
 from cmrbias.statistics.auc_statistic import auc_statistic, weighted_auc
 from cmrbias.statistics.auc_summary import AucSummary, auc_summary
 from cmrbias.statistics.average_precision import average_precision
@@ -45,6 +45,7 @@ __all__ = [
     "SeedSpread",
     "Statistic",
     "aggregate",
+    "auc_contrast",
     "auc_covariance",
     "auc_differences",
     "auc_interval",

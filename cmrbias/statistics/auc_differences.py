@@ -1,4 +1,4 @@
-"""Two classifiers on the same patients: differences of their AUCs."""
+"""Predictions of the same patients: differences of their AUCs, and differences of differences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cmrbias.statistics.multiplicity import holm
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two AUCs, first less second.
+    """A difference of AUCs, first less second.
 
     Attributes:
         estimate: with percentile (printed) and BCa interval of the paired bootstrap, and DeLong's.
@@ -73,18 +73,45 @@ def auc_differences(
     Raises:
         CmrbiasError: see ``outcome_matrix``; scores of different shapes.
     """
-    if first.shape != second.shape:
-        raise CmrbiasError(
-            f"expected scores of the same cases and classes, found shapes {first.shape} and {second.shape}"
-        )
-    names = class_names(classes, first.shape[-1])
-    outcomes = outcome_matrix(first, labels, names)
-    outcome_matrix(second, labels, names)
-    numbers = patient_numbers(patients, len(first))
+    return auc_contrast((first, second), (1, -1), labels, patients, classes, resamples, seed, level)
+
+
+def auc_contrast(
+    scores: Sequence[np.ndarray],
+    signs: Sequence[int],
+    labels: np.ndarray,
+    patients: np.ndarray,
+    classes: Sequence[str] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> AucDifferences:
+    """Returns the sum of M AUCs, each times its sign, paired by patient.
+
+    A difference has the signs 1 and -1, a difference of two differences 1, -1, -1 and 1. All see the same
+    draws, and DeLong's variance takes in all their covariances.
+
+    Args:
+        scores: M of (N, K) float64, of the same cases in the same order.
+        signs: M numbers.
+        labels, patients, classes, resamples, seed, level: as in ``auc_differences``.
+
+    Raises:
+        CmrbiasError: see ``outcome_matrix``; scores of different shapes.
+    """
+    shapes = list(dict.fromkeys(each.shape for each in scores))
+    if len(shapes) > 1:
+        found = " and ".join(map(str, shapes))
+        raise CmrbiasError(f"expected scores of the same cases and classes, found shapes {found}")
+    names = class_names(classes, shapes[0][-1])
+    outcomes, *_ = (outcome_matrix(each, labels, names) for each in scores)  # all are checked
+    numbers = patient_numbers(patients, len(outcomes))
     draws = PatientDraws(patient_strata(labels, numbers, len(names)), resamples, seed)
-    minuend, subtrahend = (auc_statistic(scores, outcomes, numbers) for scores in (first, second))
-    replicates = bootstrap(_less(minuend, subtrahend), draws)
-    variances = _variances(first, second, outcomes, numbers)
+    weights = np.array(signs, dtype=np.float64)
+    replicates = bootstrap(
+        _summed([auc_statistic(each, outcomes, numbers) for each in scores], weights), draws
+    )
+    variances = _variances(scores, weights, outcomes, numbers)
     sizes = group_sizes(outcomes, numbers)
     fewest = [min(size) for size in sizes]
     fewest += 2 * [min(fewest)]  # micro and macro rest on every class
@@ -101,22 +128,26 @@ def auc_differences(
     )
 
 
-def _less(first: Statistic, second: Statistic) -> Statistic:
-    return lambda weights: first(weights) - second(weights)
+def _summed(statistics: Sequence[Statistic], signs: np.ndarray) -> Statistic:
+    def summed(weights: np.ndarray) -> np.ndarray:
+        parts = [sign * statistic(weights) for sign, statistic in zip(signs, statistics, strict=True)]
+        total: np.ndarray = np.sum(parts, axis=0)
+        return total
+
+    return summed
 
 
 def _variances(
-    first: np.ndarray, second: np.ndarray, outcomes: np.ndarray, numbers: np.ndarray
+    scores: Sequence[np.ndarray], signs: np.ndarray, outcomes: np.ndarray, numbers: np.ndarray
 ) -> list[float]:
-    """Of the K per-class differences, micro and macro."""
-    classes = first.shape[1]
-    both = np.concatenate([first, second], axis=1)
-    areas = auc_covariance(both, np.concatenate([outcomes, outcomes], axis=1), numbers)
-    pooled = pooled_covariance(np.stack([first, second], axis=2), outcomes, numbers)
-    signs = np.concatenate([np.eye(classes), -np.eye(classes)], axis=1)  # (classes, 2 classes)
-    contrasts = [*signs, signs.mean(axis=0)]
+    """Of the K per-class contrasts, micro and macro."""
+    every = np.concatenate([outcomes] * len(scores), axis=1)
+    areas = auc_covariance(np.concatenate(scores, axis=1), every, numbers)
+    pooled = pooled_covariance(np.stack(scores, axis=2), outcomes, numbers)
+    of_class = np.kron(signs, np.eye(outcomes.shape[1]))  # (K, M K): each class's column of each model
+    contrasts = [*of_class, of_class.mean(axis=0)]
     *per_class, macro = (areas.combination(contrast)[1] for contrast in contrasts)
-    return [*per_class, pooled.combination(np.array([1.0, -1.0]))[1], macro]
+    return [*per_class, pooled.combination(signs)[1], macro]
 
 
 def _difference(

@@ -160,7 +160,7 @@ def class_target(cohort: Cohort, column: str | None) -> tuple[str, list[str]]:
     kinds = {name: target["kind"] for name, target in cohort.targets.items()}
     usable = [name for name, kind in kinds.items() if kind == "class"]
     name = column or next(iter(usable), None)
-    if name is None:
+    if name is None or not kinds:
         raise CmrbiasError(
             f"{cohort.path}: holds no labels to classify: expected a target of kind 'class' in cohort.json, "
             f"found {kinds or 'none'}; import it with labels"

@@ -20,6 +20,7 @@ from cmrbias.training.loggers import Loggers
 from cmrbias.training.loop import Ended, Loop
 from cmrbias.training.precision import pick_device, pick_precision
 from cmrbias.training.run import Run, machine, patient_hash, run_of, versions
+from cmrbias.training.stored_images import StoredImages, size_notes
 
 Say = Callable[[str], None]
 
@@ -57,7 +58,7 @@ def start(settings: Settings, out: Path, plugins: Plugins, say: Say) -> tuple[Ru
         "settings": {**dataclasses.asdict(settings), "cohort": str(cohort.path.resolve())},
         "precision": precision,
         "device": str(device),
-        "cohort": {"name": cohort.meta.get("name", ""), "digest": cohort.digest},
+        "cohort": _described(cohort),
         "versions": versions(),
         "plugins": _origins(settings, plugins),
         "machine": machine(),
@@ -65,7 +66,7 @@ def start(settings: Settings, out: Path, plugins: Plugins, say: Say) -> tuple[Ru
         "record": task.record(),
         "status": "started",
     }
-    for note in task.notes:
+    for note in [*task.notes, *_weights_notes(settings, cohort)]:
         say(note)
     run = Run(out, info, [])
     loop = _loop(task, settings, run, precision, device, plugins, say)
@@ -159,6 +160,20 @@ def _origins(settings: Settings, plugins: Plugins) -> list[dict[str, str]]:
         {"kind": e.kind, "name": e.name, "distribution": e.distribution, "version": e.version}
         for e in (plugins.registry(kind).entry(name) for kind, name in named)
     ]
+
+
+def _described(cohort: Cohort) -> dict[str, Any]:
+    """Returns what ``run.json`` tells of the cohort."""
+    images = StoredImages.of(cohort)
+    named = {"name": cohort.meta.get("name", ""), "digest": cohort.digest}
+    return {**named, "images": None if images is None else images.record()}
+
+
+def _weights_notes(settings: Settings, cohort: Cohort) -> list[str]:
+    """Returns how the cohort's images differ from those that the run of the weights was trained on."""
+    weights = settings.options.get("weights")
+    run = run_of(Path(weights)) if weights else None
+    return [] if run is None else size_notes(run, cohort, settings.recipe.image_size)
 
 
 def _seen(settings: Settings, cohort: Cohort) -> list[str]:

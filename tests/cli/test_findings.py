@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 import cmrbias
 from cmrbias.cli.main import make_cli
+from cmrbias.cohorts.format import Cohort
 from cmrbias.cohorts.writer import CohortWriter
 
 TARGETS = {name: {"kind": "binary", "uncertain": -1} for name in ("bright", "large")}
@@ -145,6 +146,30 @@ def test_balanced_weights_are_told_where_the_log_loss_suffers(cli, films: Path, 
     assert "log-loss" in told["auto"]
     assert "balanced" not in told["auto"].replace(str(tmp_path / "auto"), "")
     assert f"trained with balanced weights: {tmp_path / 'balanced'}: log-loss takes" in told["balanced"]
+
+
+def test_films_of_another_size_are_told(cli, draws: list[Path], films: Path, tmp_path: Path) -> None:
+    cohort, test = Cohort.open(films), np.arange(48, 80)
+    with CohortWriter(
+        tmp_path / "large",
+        name="large",
+        frames=("single",),
+        structures=(),
+        targets=TARGETS,
+        preparation={},
+        provenance={},
+    ) as writer:
+        columns = {name: cohort.column(name)[test] for name in cohort.columns}
+        for number, image in enumerate(cohort.images(test).repeat(2, 2).repeat(2, 3)):
+            row = {name: cells[number] for name, cells in columns.items()}
+            writer.add(row | {"patient": f"other {row['patient']}"}, image, None)
+    arguments = ("--cohort", tmp_path / "large", "--resamples", 50, "--out", tmp_path / "e")
+    result = cli("evaluate", draws[0], "--draw", draws[1], *arguments)
+    assert result.exit_code == 0, result.output
+    told = [line for line in result.output.splitlines() if line.startswith("warning: ")]
+    sizes = ("images have 64 x 64 px", "was trained on 32 x 32 px", "resampled to 32 x 32 px")
+    assert [all(size in line for size in sizes) for line in told] == [True, True]
+    assert json.loads((tmp_path / "e" / "scores.json").read_text())["notes"] == told
 
 
 def test_a_fraction_too_small_is_one_clear_line(cli, films: Path, tmp_path: Path) -> None:

@@ -325,6 +325,17 @@ def test_without_a_pixel_size_nothing_is_dilated_and_that_is_said(cli, small_coh
     assert group(tmp_path / "out", "model", "predicted", "all", "all")["dilated"] == []
 
 
+def test_images_of_another_size_than_the_runs_are_told(cli, run, small_cohort, tmp_path):
+    cohort = copied(small_cohort, tmp_path / "c", 3.0)
+    line = (
+        f"warning: {cohort}: images have 48 x 48 px of 3 mm, those that {run} was trained on 48 x 48 px of "
+        "1.5 mm: resampled to 48 x 48 px of 3 mm, in training 48 x 48 px of 1.5 mm"
+    )
+    assert line in cli("--cohort", cohort).output.splitlines()
+    assert line in json.loads((tmp_path / "out" / "overlap.json").read_text())["notes"]
+    assert line in cli("--cohort", cohort, "--sanity").output.splitlines()
+
+
 def test_pixel_sizes_may_be_a_column(cli, small_cohort, tmp_path):
     column = ["1.5"] * 8 + ["1.5", "6", "", "3"]
     said = cli("--cohort", copied(small_cohort, tmp_path / "c", None, column)).output

@@ -56,6 +56,7 @@ def make_cohort(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         listed: Sequence[str] | None = None,
         name: str = "made",
         seed: int = 0,
+        pixel_size: float | None = None,
     ) -> Path:
         out = tmp_path_factory.mktemp("made") / name
         classes = list(listed) if listed else sorted({label for label in labels if label})
@@ -68,6 +69,7 @@ def make_cohort(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
             targets={target: {"kind": "class", "classes": classes}},
             preparation={},
             provenance={},
+            pixel_size=pixel_size,
         ) as writer:
             for i, label in enumerate(labels):
                 rng = np.random.default_rng([seed, i])

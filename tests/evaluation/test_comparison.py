@@ -17,7 +17,7 @@ from cmrbias import CmrbiasError
 from cmrbias.evaluation.evaluation import Evaluation
 from cmrbias.evaluation.text import tables
 from cmrbias.plugins import Plugins
-from cmrbias.statistics import auc_differences, holm
+from cmrbias.statistics import auc_contrast, auc_differences, holm
 
 Evaluate = Callable[..., Evaluation]
 
@@ -103,7 +103,12 @@ def test_columns_and_frames_that_differ(three: Path, make_cohort: Any, evaluate:
     with pytest.raises(CmrbiasError, match=r"expected the frames ED, ES, .*, found ED, mid"):
         evaluate(three, cohort)
     more = make_cohort("ABC" * 4, frames=("ES", "mid", "ED"), name="more")
-    assert evaluate(three, more).scores["full"].cases == 12
+    evaluation = evaluate(three, more)
+    assert evaluation.scores["full"].cases == 12
+    assert evaluation.notes == [
+        f"{more}: cases have the frames ES, mid, ED, those that {three} was trained on ED, ES: shown are "
+        "ED, ES"
+    ]
 
 
 def test_an_empty_split_and_an_unknown_input(three: Path, evaluate: Evaluate) -> None:
@@ -176,6 +181,67 @@ def test_against_other_runs(
     assert f"less {others[1]}, input heart, paired: 30 patients, 32 cases" in said
     assert "p (DeLong, Holm)" in said
     assert stored(evaluation)["against"][3]["pair"]["auc"]["macro"]["p"] == expected.macro.p
+
+
+def test_bg_gaps_of_runs_are_compared(
+    three: Path, three_classes: Path, train: Callable[..., Path], evaluate: Evaluate
+) -> None:
+    others = [train(three_classes, seed=1), train(three_classes, input="heart")]
+    inputs = ["swap-same-class", "swap-other-class"]
+    evaluation = evaluate(three, inputs=inputs, against=others)
+    assert [each["input"] for each in stored(evaluation)["against"]] == [*inputs, *inputs, "BG-gap", "BG-gap"]
+    gaps = [each for each in evaluation.comparisons if each.input == "BG-gap"]
+    assert [each.run for each in gaps] == [str(run) for run in others]
+    alone = [evaluate(run, inputs=inputs) for run in (three, *others)]
+    for gap, other in zip(gaps, alone[1:], strict=True):
+        four = [each.predictions[name] for each in (alone[0], other) for name in inputs]
+        values = [each.correct.astype(float) for each in four]
+        difference = (values[0] - values[1]) - (values[2] - values[3])
+        of_patient = [difference[four[0].patients == p].mean() for p in set(four[0].patients)]
+        assert gap.pair.accuracy.value == pytest.approx(np.mean(of_patient))
+        macro = alone[0].bg_gap.auc.macro.estimate.value - other.bg_gap.auc.macro.estimate.value
+        assert gap.pair.auc.macro.estimate.value == pytest.approx(macro)
+        found = [each.probabilities for each in four]
+        arguments = (four[0].labels, four[0].patients, ["A", "B", "C"])
+        assert gap.pair.auc == auc_contrast(found, (1, -1, -1, 1), *arguments, resamples=50)
+    p = holm(np.array([each.pair.auc.macro.p for each in gaps]))
+    assert [each.holm["macro"] for each in gaps] == p.tolist()
+    said = "\n".join(tables(evaluation))
+    assert f"BG-gap less that of {others[1]}, paired: 30 patients, 32 cases" in said
+    (plain,) = evaluate(three, inputs=["full"], against=others[:1]).comparisons
+    assert plain.input == "full"
+
+
+def test_images_of_another_size_are_resampled_and_that_is_said(
+    three: Path, make_cohort: Any, train: Callable[..., Path], evaluate: Evaluate
+) -> None:
+    cohort = make_cohort("ABC" * 4, name="large", size=64)
+    evaluation = evaluate(three, cohort)
+    expected = (
+        f"warning: {cohort}: images have 64 x 64 px of unknown size, those that {three} was trained on 48 x "
+        "48 px of unknown size: resampled to 32 x 32 px of unknown size, as in training"
+    )
+    assert stored(evaluation)["notes"] == [expected]
+    assert list(tables(evaluation))[1] == expected
+    assert evaluate(three, make_cohort("ABC" * 4, name="alike")).notes == []
+    fine = train(make_cohort("ABC" * 4, splits=["train"] * 12, name="fine", pixel_size=1.5))
+    coarse = make_cohort("ABC" * 4, name="coarse", pixel_size=2.0)
+    assert evaluate(fine, coarse, against=[three]).notes == [
+        f"warning: {coarse}: images have 48 x 48 px of 2 mm, those that {fine} was trained on 48 x 48 px of "
+        "1.5 mm: resampled to 32 x 32 px of 3 mm, in training 32 x 32 px of 2.25 mm"
+    ]
+
+
+def test_a_run_that_does_not_tell_of_its_images_is_tested_as_ever(
+    three: Path, make_cohort: Any, evaluate: Evaluate, tmp_path: Path
+) -> None:
+    older = tmp_path / "older"
+    shutil.copytree(three, older)
+    info = json.loads((older / "run.json").read_text())
+    del info["cohort"]["images"]
+    (older / "run.json").write_text(json.dumps(info))
+    evaluation = evaluate(older, make_cohort("ABC" * 4, name="larger", size=64))
+    assert (evaluation.notes, evaluation.scores["full"].cases) == ([], 12)
 
 
 def test_a_run_is_no_better_than_itself(three: Path, evaluate: Evaluate) -> None:

@@ -7,11 +7,15 @@ import pytest
 
 from cmrbias.errors import CmrbiasError
 from cmrbias.statistics import (
+    PatientDraws,
+    auc_contrast,
     auc_covariance,
     auc_differences,
+    auc_statistic,
     auc_summary,
     newcombe_interval,
     one_vs_rest_aucs,
+    patient_strata,
 )
 from cmrbias.statistics.distributions import two_sided_p
 
@@ -171,6 +175,40 @@ def test_differences() -> None:
     swapped = auc_differences(second, first, labels, patients, NAMES)
     assert swapped.micro.p == pytest.approx(found.micro.p)
     assert swapped.micro.estimate.interval.high == pytest.approx(-found.micro.estimate.interval.low)
+
+
+def test_a_difference_of_differences_by_hand() -> None:
+    rng = np.random.default_rng(11)
+    labels = sample(rng, 30, 1.0)[1]
+    scores = [sample(rng, 30, strength)[0] for strength in (2.0, 0.5, 1.5, 1.0)]
+    patients, signs = np.arange(90), np.array([1.0, -1.0, -1.0, 1.0])
+    found = auc_contrast(scores, (1, -1, -1, 1), labels, patients, NAMES, resamples=200, seed=3)
+    aucs = [one_vs_rest_aucs(each, labels) for each in scores]
+    assert found.macro.estimate.value == pytest.approx(signs @ [each.macro for each in aucs])
+    assert found.micro.estimate.value == pytest.approx(signs @ [each.micro for each in aucs])
+    outcomes = labels[:, None] == np.arange(3)
+    for column, name in enumerate(NAMES):
+        of_class = np.column_stack([each[:, column] for each in scores])
+        four = auc_covariance(of_class, np.repeat(outcomes[:, [column]], 4, axis=1), patients)
+        value, variance = four.combination(signs)
+        assert found.per_class[name].estimate.value == pytest.approx(value)
+        assert found.per_class[name].p == pytest.approx(two_sided_p(value / variance**0.5))
+    draws = PatientDraws(patient_strata(labels, patients, 3), 200, 3)
+    weights = np.concatenate(list(draws.weights()))
+    replicates = [auc_statistic(each, outcomes, patients)(weights) for each in scores]
+    of_macro = np.tensordot(signs, np.stack(replicates), 1)[:, -1]
+    interval = found.macro.estimate.interval
+    assert (interval.low, interval.high) == pytest.approx(tuple(np.quantile(of_macro, [0.025, 0.975])))
+
+
+def test_differences_that_are_alike_do_not_differ() -> None:
+    rng = np.random.default_rng(12)
+    first, labels = sample(rng, 12, 1.5)
+    second = sample(rng, 12, 0.5)[0]
+    found = auc_contrast((first, second, first, second), (1, -1, -1, 1), labels, np.arange(36))
+    assert (found.micro.estimate.value, found.macro.p) == (0.0, 1.0)
+    less = auc_contrast((first, second, first, first), (1, -1, -1, 1), labels, np.arange(36))
+    assert less.macro.p == pytest.approx(auc_differences(first, second, labels, np.arange(36)).macro.p)
 
 
 def test_a_classifier_does_not_differ_from_itself() -> None:

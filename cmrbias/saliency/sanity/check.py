@@ -95,7 +95,8 @@ def check_saliency(
         if each.check == "randomisation" and each.similarity is not None
     ]
     for method, maps in zip(made, trained.maps, strict=True):
-        notes += coarse_note(method.name, *maps.shape[1:])
+        height, width = maps.shape[1:]
+        notes += coarse_note(method.name, height, width, subject.classifier.backbone.stride)
     notes += subject_notes(subject)
     notes += [f"warning: {other.path}: {other.seen}" for other in others.values() if str(other.seen)]
     return Sanity(
