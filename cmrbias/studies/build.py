@@ -75,7 +75,13 @@ class Study:
 
     def trials(self, model: str, row: str) -> list[Trial]:
         """Returns a model on a row, a trial a seed."""
-        return [self._trial(model, row, seed) for seed in self.seeds]
+        if (model, row) not in self._trials:  # asked for by every line of a table; their digests are costly
+            self._trials[model, row] = [self._trial(model, row, seed) for seed in self.seeds]
+        return self._trials[model, row]
+
+    @cached_property
+    def _trials(self) -> dict[tuple[str, str], list[Trial]]:
+        return {}
 
     def title(self, model: str) -> str:
         """Returns what tables call a model."""

@@ -91,10 +91,12 @@ def plan(ctx: click.Context, /, what: str, stage: int | None, **flags: Any) -> N
     from cmrbias.studies.build import cells_of, only
     from cmrbias.studies.definition import built_in, read
     from cmrbias.studies.plan import plan as planned
+    from cmrbias.studies.requirements import check_given
 
     own = what.endswith(".toml")
     study = _study(ctx, read(Path(what)) if own else built_in(), flags)
     study = study if own or what == ALL else only(study, what)
+    check_given(study)
     for line in planned(cells_of(study), flags["out"], stage):
         click.echo(line)
 
@@ -111,8 +113,10 @@ def _compute(ctx: click.Context, study: Study, flags: dict[str, Any]) -> None:
     """Computes the cells, then writes what is made of them."""
     from cmrbias.studies.build import cells_of
     from cmrbias.studies.outputs import write_outputs
+    from cmrbias.studies.requirements import check_given
     from cmrbias.studies.runner import run_cells
 
+    check_given(study)
     if study.preset.warning:
         say(study.preset.warning)
     if study.definition.figures:
