@@ -68,6 +68,7 @@ class TableEntry:
     columns: tuple[str, ...] = option(help="models")
     rows: tuple[str, ...] = option(help="rows")
     by_class: tuple[str, ...] = option((), "diagnoses, in order: overlap by each")
+    inputs: tuple[str, ...] = option((), "test inputs, in order: AUC under each, and BG-gap")
     notes: tuple[str, ...] = option((), "below it")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from cmrbias.files import write_atomically
 from cmrbias.statistics import Estimate
 from cmrbias.studies.association import ByCase, Panel, by_case, panel
-from cmrbias.studies.build import Study
+from cmrbias.studies.build import Study, distinct
 from cmrbias.studies.column import Column
 from cmrbias.studies.numbers import UNRELIABLE, with_interval
 from cmrbias.studies.tables import Block, Line, Table
@@ -36,7 +36,9 @@ def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Tab
     entry = study.definition.figures[name]
     resamples = int(study.preset.evaluate.get("resamples", 2000))
     column = cache(lambda model, row: Column(tuple(study.trials(model, row)), folder, resamples))
-    titles = [study.title(model) for model in entry.models]
+    rows = list(dict.fromkeys(p[axis] for p in entry.panels for axis in ("overlap", "auc")))
+    models, _ = distinct(study, entry.models, rows)  # a model under two names is one point
+    titles = [study.title(model) for model in models]
     grid = [
         [
             panel(
@@ -44,16 +46,15 @@ def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Tab
                 score,
                 (f"{text}, {p['overlap']}", f"AUC (micro), {p['auc']}"),
                 titles,
-                [column(model, p["overlap"]) for model in entry.models],
-                [column(model, p["auc"]) for model in entry.models],
+                [column(model, p["overlap"]) for model in models],
+                [column(model, p["auc"]) for model in models],
             )
             for p in entry.panels
         ]
         for score, text in SCORES.items()
     ]
     files = _draw(grid, folder / name)
-    rows = list(dict.fromkeys(p[axis] for p in entry.panels for axis in ("overlap", "auc")))
-    cases = {row: [by_case(column(model, row)) for model in entry.models] for row in rows}
+    cases = {row: [by_case(column(model, row)) for model in models] for row in rows}
     return files, [_correlations(name, entry.title, grid), _cases(name, tuple(titles), cases)]
 
 

@@ -60,6 +60,7 @@ def part(name: str, text: str) -> click.Command:
 table1 = part("table1", "Input modes: AUC, AKS and DSC at home and after a transfer.")
 table2 = part("table2", "Contrastive self-supervision beside supervised training.")
 table3 = part("table3", "Overlap of saliency and heart by diagnosis.")
+behaviour = part("behaviour", "Training input against test input, and BG-gap: what a model's input decides.")
 figure2 = part("figure2", "Does overlap go with accuracy? One point a model.")
 figure3 = part("figure3", "Where the models look: the same cases, a column a model.")
 everything = part(ALL, "All tables and figures, and report.html.")
