@@ -112,8 +112,8 @@ class Study:
         cohort = self.cohort(where.cohort)
         mapped = {"label-map": where.label_map} if where.label_map else {}
         evaluate = self._cell("evaluate", name, mapped, cohort=cohort, run=train)
-        shown_all = f"{name}, all test inputs"
-        behaviour = self._cell("evaluate", shown_all, {"input": "all", **mapped}, cohort=cohort, run=train)
+        every: Flags = {"input": "all", **mapped}
+        behaviour = self._cell("evaluate", f"behaviour of {name}", every, cohort=cohort, run=train)
         inputs = [] if mapped else dict.fromkeys((tested, "full"))
         saliency = {
             shown: self._cell(
