@@ -92,8 +92,12 @@ class Study:
     def other_data(self, row: str) -> bool:
         """Whether a row's cohorts cannot be the paper's."""
         entry = self.definition.rows[row]
-        names = {entry.cohort, entry.trained_on} - {None}
-        return not all(n in self.cohorts and self.definition.cohorts[n].public for n in names if n)
+        return not all(self._published(name) for name in (entry.cohort, entry.trained_on) if name is not None)
+
+    def _published(self, name: str) -> bool:
+        """Whether a cohort may be the paper's own: it is public, and was given with as many cases."""
+        public = self.definition.cohorts[name].public
+        return public > 0 and name in self.cohorts and self.cohorts[name].cases == public
 
     def cohort(self, name: str) -> Cell | Given:
         """Returns a cohort: the one given, or a phantom."""

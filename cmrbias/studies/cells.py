@@ -30,6 +30,7 @@ class Given:
 
     path: str = field(compare=False)
     digest: str
+    cases: int = field(default=0, compare=False)  # of a cohort
 
     @classmethod
     def cohort(cls, path: Path) -> Given:
@@ -41,7 +42,7 @@ class Given:
         from cmrbias.cohorts.format import Cohort
 
         opened = Cohort.open(path)
-        return cls(str(opened.path.resolve()), opened.digest)
+        return cls(str(opened.path.resolve()), opened.digest, len(opened))
 
     @classmethod
     def file(cls, path: Path) -> Given:

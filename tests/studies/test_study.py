@@ -83,7 +83,13 @@ def test_a_second_time_nothing_is_computed_and_the_same_is_written(
 
 def test_the_auc_is_the_mean_of_the_seeds(finished_study: Path) -> None:
     row = number(
-        finished_study, "table1", measure="AUC", what="micro, own test input", row="CM", model="Full"
+        finished_study,
+        "table1",
+        block=BLOCK,
+        measure="AUC",
+        what="micro, own test input",
+        row="CM",
+        model="Full",
     )
     aucs = [micro(path) for path in cells(finished_study, "evaluate", "Full, CM, seed")]
     assert len(aucs) == 2
@@ -125,6 +131,7 @@ def test_overlap_by_class_is_that_of_the_class(finished_study: Path) -> None:
     row = number(
         finished_study,
         "table3",
+        block=BLOCK,
         measure="AKS",
         what="own test input",
         **{"class": CLASSES[0]},
