@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -38,7 +39,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Returns a value as JSON has it: None for NaN, lists for tuples."""
+    """Returns a value as JSON has it: None for NaN, lists for tuples, dictionaries for dataclasses."""
+    if dataclasses.is_dataclass(value):  # asdict would copy each number deeply, which takes longer than JSON
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

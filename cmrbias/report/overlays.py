@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SHOWN = ("aks", "normalised-aks", "dsc")  # scores in a caption
 OUTLINE = "#56B4E9"  # told apart from the map's colours with any colour vision
 _DPI = 100
+_PANEL, _SIDE = (3.4, 3.4), 2.95  # inches of an overlay with colour bar and titles, and of its image
 _OPACITY = 0.45  # of the map where it is strongest
 
 
@@ -90,20 +91,24 @@ def draw_figure(lines: list[list[Overlay]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     across = max(map(len, lines))
-    figure = Figure(
-        figsize=(3.4 * across, 3.5 * len(lines)), dpi=_DPI, facecolor="white", layout="constrained"
-    )
-    grid: Any = figure.subplots(len(lines), across, squeeze=False)
-    for axes_line, line in zip(grid, lines, strict=True):
-        for axes in axes_line:
-            axes.set_axis_off()
-        for axes, overlay in zip(axes_line, line, strict=False):
-            _draw(figure, axes, overlay)
+    wide, high = _PANEL[0] * across, _PANEL[1] * len(lines)
+    figure = Figure(figsize=(wide, high), dpi=_DPI, facecolor="white")
+
+    def place(left: float, below: float, width: float, height: float) -> Axes:  # in inches
+        return figure.add_axes((left / wide, below / high, width / wide, height / high))
+
+    for n, line in enumerate(lines):
+        below = high - (n + 1) * _PANEL[1] + 0.05
+        for k, overlay in enumerate(line):
+            left = k * _PANEL[0] + 0.05
+            bar = place(left + _SIDE + 0.06, below, 0.1, _SIDE)
+            _draw(figure, place(left, below, _SIDE, _SIDE), bar, overlay)
     write_atomically(path, lambda file: figure.savefig(file, format="png"))
 
 
-def _draw(figure: Figure, axes: Axes, overlay: Overlay) -> None:
+def _draw(figure: Figure, axes: Axes, bar: Axes, overlay: Overlay) -> None:
     """Draws image, map and the mask's outline: row 0 above, column 0 to the left in all three."""
+    axes.set_axis_off()
     whole = upsample(torch.as_tensor(overlay.saliency), *overlay.image.shape).numpy()
     low, high = overlay.span or (whole.min(), whole.max())
     scaled = (whole - low) / (high - low) if high > low else np.zeros_like(whole)
@@ -116,9 +121,8 @@ def _draw(figure: Figure, axes: Axes, overlay: Overlay) -> None:
         axes.contour(*grid, np.pad(overlay.mask, 1), levels=[0.5], colors=[OUTLINE], linewidths=1.2)
         axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     axes.set_title(f"{overlay.title}\n{overlay.caption}", fontsize=7, loc="left")
-    bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02)
-    bar.set_alpha(1)
-    bar.ax.tick_params(labelsize=6)
+    figure.colorbar(drawn, cax=bar, alpha=1, ticks=(0, 0.5, 1))
+    bar.tick_params(labelsize=6)
 
 
 def _overlays(

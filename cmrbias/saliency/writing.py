@@ -58,11 +58,11 @@ def write_explanation(explanation: Explanation, folder: Path) -> None:
             "left out": subject.left_out,
             "seen patients": subject.seen.patients,
             "notes": explanation.notes,
-            "class comparisons": [plain(dataclasses.asdict(each)) for each in explanation.comparisons],
+            "class comparisons": plain(explanation.comparisons),
             "aggregates": [_plain_group(group) for group in explanation.aggregates],
         },
     )
 
 
 def _plain_group(group: Group) -> dict[str, Any]:
-    return {**plain(dataclasses.asdict(group)), "marked": group.marked}
+    return {**plain(group), "marked": group.marked}

@@ -23,8 +23,7 @@ class AucSummary:
     Attributes:
         per_class: by class name, one against the others; its fallback is Newcombe's interval.
         micro: all (case, class) scores pooled.
-        macro: mean over the classes. Its fallback, and micro's, is the mean of the classes' Newcombe
-            intervals: exact if their AUCs erred together, too wide else.
+        macro: mean over the classes. For the fallbacks of both see ``small_sample_intervals``.
         patients: by class name, how many have a case of it.
     """
 
@@ -66,17 +65,11 @@ def auc_summary(
     replicates = bootstrap(auc_statistic(scores, outcomes, numbers), draws)
     sizes = group_sizes(outcomes, numbers)
     analytic = _analytic_intervals(scores, outcomes, numbers, level)
-    small = [
-        newcombe_interval(auc, with_it, without, level)
-        for auc, (with_it, without) in zip(replicates.point[:-2].tolist(), sizes, strict=True)
-    ]
-    ends = np.mean([[interval.low, interval.high] for interval in small], axis=0).tolist()
-    fallback = Interval(ends[0], ends[1], "the classes' mean Newcombe method 5", level)
     fewest = [min(size) for size in sizes]
     fewest += 2 * [min(fewest)]  # micro and macro rest on every class
     *per_class, micro, macro = (
         _estimate(replicates, column, analytic[column], other, fewest[column])
-        for column, other in enumerate([*small, fallback, fallback])
+        for column, other in enumerate(small_sample_intervals(replicates.point, sizes, level))
     )
     return AucSummary(
         per_class=dict(zip(names, per_class, strict=True)),
@@ -84,6 +77,30 @@ def auc_summary(
         macro=macro,
         patients={name: with_it for name, (with_it, _) in zip(names, sizes, strict=True)},
     )
+
+
+def small_sample_intervals(
+    aucs: np.ndarray, sizes: Sequence[tuple[int, int]], level: float = 0.95
+) -> list[Interval]:
+    """Returns intervals that hold in small samples: of each class, micro, macro.
+
+    A class's is Newcombe's; macro's the mean of these, exact if the classes' AUCs erred together, too wide
+    else; micro's is Newcombe's as if it rested on the smallest class alone, too wide as well.
+
+    Args:
+        aucs: (K + 2,) of each class, micro, macro.
+        sizes: of each class, see ``group_sizes``.
+        level: of the intervals.
+    """
+    *of_classes, micro, _ = aucs.tolist()
+    small = [newcombe_interval(auc, *size, level) for auc, size in zip(of_classes, sizes, strict=True)]
+    low, high = np.mean([[interval.low, interval.high] for interval in small], axis=0).tolist()
+    pooled = newcombe_interval(micro, *min(sizes, key=min), level)
+    return [
+        *small,
+        Interval(pooled.low, pooled.high, "Newcombe's method 5, as of the smallest class", level),
+        Interval(low, high, "the classes' mean Newcombe method 5", level),
+    ]
 
 
 def group_sizes(outcomes: np.ndarray, numbers: np.ndarray) -> list[tuple[int, int]]:

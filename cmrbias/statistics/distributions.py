@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 _STANDARD = NormalDist()
@@ -45,6 +46,7 @@ def incomplete_beta(x: float, a: float, b: float) -> float:
     return math.exp(log_front) * _beta_fraction(x, a, b) / a
 
 
+@lru_cache(maxsize=4096)  # reports ask for the same few again and again
 def beta_quantile(p: float, a: float, b: float) -> float:
     """Returns the x with I_x(a, b) = p, by bisection down to neighbouring float64."""
     low, high = 0.0, 1.0

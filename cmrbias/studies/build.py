@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,17 +37,19 @@ class Trial:
         train: whose classifier is tested.
         evaluate: predictions and scores; under the model's own test input and ``full``.
         saliency: test input to its cell; none for a row with a label map.
+        behaviour: predictions under all test inputs that change what is shown of heart and background.
         tested: the model's own test input.
     """
 
     train: Cell
     evaluate: Cell
     saliency: dict[str, Cell]
+    behaviour: Cell
     tested: str
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """All that must be finished to read the trial's numbers."""
+        """All that must be finished to read the trial's numbers, but for its behaviour's."""
         return (self.evaluate, *self.saliency.values())
 
 
@@ -75,7 +77,13 @@ class Study:
 
     def trials(self, model: str, row: str) -> list[Trial]:
         """Returns a model on a row, a trial a seed."""
-        return [self._trial(model, row, seed) for seed in self.seeds]
+        if (model, row) not in self._trials:  # asked for by every line of a table; their digests are costly
+            self._trials[model, row] = [self._trial(model, row, seed) for seed in self.seeds]
+        return self._trials[model, row]
+
+    @cached_property
+    def _trials(self) -> dict[tuple[str, str], list[Trial]]:
+        return {}
 
     def title(self, model: str) -> str:
         """Returns what tables call a model."""
@@ -84,8 +92,12 @@ class Study:
     def other_data(self, row: str) -> bool:
         """Whether a row's cohorts cannot be the paper's."""
         entry = self.definition.rows[row]
-        names = {entry.cohort, entry.trained_on} - {None}
-        return not all(n in self.cohorts and self.definition.cohorts[n].public for n in names if n)
+        return not all(self._published(name) for name in (entry.cohort, entry.trained_on) if name is not None)
+
+    def _published(self, name: str) -> bool:
+        """Whether a cohort may be the paper's own: it is public, and was given with as many cases."""
+        public = self.definition.cohorts[name].public
+        return public > 0 and name in self.cohorts and self.cohorts[name].cases == public
 
     def cohort(self, name: str) -> Cell | Given:
         """Returns a cohort: the one given, or a phantom."""
@@ -104,6 +116,8 @@ class Study:
         cohort = self.cohort(where.cohort)
         mapped = {"label-map": where.label_map} if where.label_map else {}
         evaluate = self._cell("evaluate", name, mapped, cohort=cohort, run=train)
+        every: Flags = {"input": "all", **mapped}
+        behaviour = self._cell("evaluate", f"behaviour of {name}", every, cohort=cohort, run=train)
         inputs = [] if mapped else dict.fromkeys((tested, "full"))
         saliency = {
             shown: self._cell(
@@ -111,7 +125,7 @@ class Study:
             )
             for shown in inputs
         }
-        return Trial(train, evaluate, saliency, tested)
+        return Trial(train, evaluate, saliency, behaviour, tested)
 
     def _trained(self, model: str, entry: ModelEntry, row: RowEntry, seed: int) -> Cell:
         """Returns the training whose classifier is tested on a row."""
@@ -223,7 +237,7 @@ def make_study(
     """Returns the study of a definition and what the command line says.
 
     Raises:
-        CmrbiasError: no such preset or cohort, or a cohort or weights that cannot be read.
+        CmrbiasError: no such preset, cohort or test input, or a cohort or weights that cannot be read.
     """
     if preset not in definition.presets:
         raise unknown("preset", preset, definition.presets)
@@ -231,6 +245,8 @@ def make_study(
     for name in given:
         if name not in definition.cohorts:
             raise unknown("cohort of the study", name, definition.cohorts)
+    for name, table in definition.tables.items():
+        _check_inputs(name, table)
     chosen = definition.presets[preset]
     return Study(
         definition,
@@ -261,17 +277,42 @@ def only(study: Study, part: str) -> Study:
 
 def cells_of(study: Study) -> list[Cell]:
     """Returns what all tables and figures of a study take their numbers from."""
-    trials = [trial for model, row in all_pairs(study) for trial in study.trials(model, row)]
-    return list(dict.fromkeys(cell for trial in trials for cell in trial.cells))
+    found = [
+        cell
+        for part in _parts(study)
+        for model, row in pairs_of(part)
+        for trial in study.trials(model, row)
+        for cell in (
+            *trial.cells,
+            *([trial.behaviour] if isinstance(part, TableEntry) and part.inputs else []),
+        )
+    ]
+    return list(dict.fromkeys(found))
 
 
 def all_pairs(study: Study) -> list[tuple[str, str]]:
     """Returns each model and row of all tables and figures, once."""
-    parts: list[TableEntry | FigureEntry] = [
-        *study.definition.tables.values(),
-        *study.definition.figures.values(),
-    ]
-    return list(dict.fromkeys(pair for part in parts for pair in pairs_of(part)))
+    return list(dict.fromkeys(pair for part in _parts(study) for pair in pairs_of(part)))
+
+
+def _parts(study: Study) -> list[TableEntry | FigureEntry]:
+    return [*study.definition.tables.values(), *study.definition.figures.values()]
+
+
+def distinct(study: Study, models: Sequence[str], rows: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Returns the models that differ on the rows, and which of them each of the others is.
+
+    Models differ in name alone where no weights were given that one of them would start from.
+    """
+    found: dict[tuple[str, ...], str] = {}
+    same = {}
+    for model in models:
+        key = tuple(trial.evaluate.digest for row in rows for trial in study.trials(model, row))
+        if key in found:
+            same[model] = found[key]
+        else:
+            found[key] = model
+    return list(found.values()), same
 
 
 def pairs_of(part: TableEntry | FigureEntry) -> Iterator[tuple[str, str]]:
@@ -282,6 +323,14 @@ def pairs_of(part: TableEntry | FigureEntry) -> Iterator[tuple[str, str]]:
     rows = dict.fromkeys(panel[axis] for panel in part.panels for axis in ("overlap", "auc"))
     yield from ((model, row) for model in part.models for row in rows)
     yield from ((column["model"], column["row"]) for column in part.columns)
+
+
+def _check_inputs(name: str, table: TableEntry) -> None:
+    from cmrbias.evaluation.conditions import MATRIX
+
+    for shown in table.inputs:
+        if shown not in MATRIX:
+            raise CmrbiasError(f"tables.{name}: inputs: {unknown('test input', shown, MATRIX)}")
 
 
 def _tested(mode: str) -> str:

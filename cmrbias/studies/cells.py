@@ -13,7 +13,7 @@ import importlib.metadata
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ class Given:
 
     path: str = field(compare=False)
     digest: str
+    cases: int = field(default=0, compare=False)  # of a cohort
 
     @classmethod
     def cohort(cls, path: Path) -> Given:
@@ -41,7 +42,7 @@ class Given:
         from cmrbias.cohorts.format import Cohort
 
         opened = Cohort.open(path)
-        return cls(str(opened.path.resolve()), opened.digest)
+        return cls(str(opened.path.resolve()), opened.digest, len(opened))
 
     @classmethod
     def file(cls, path: Path) -> Given:
@@ -106,7 +107,7 @@ class Cell:
     def _determined(self) -> dict[str, Any]:
         sources = {"cohort": self.cohort, "weights": self.weights, "run": self.run}
         found: dict[str, Any] = {
-            "cmrbias": importlib.metadata.version("cmrbias"),
+            "cmrbias": _version(),
             "kind": self.kind,
             "options": self.options,
             "seed": self.seed,
@@ -120,6 +121,11 @@ class Cell:
 
             found["rendering"] = RENDERING
         return found
+
+
+@cache
+def _version() -> str:
+    return importlib.metadata.version("cmrbias")
 
 
 def folder(cell: Cell, study: Path) -> Path:

@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from cmrbias.statistics import Estimate
+from cmrbias.studies.adjusted import adjusted_means
 from cmrbias.studies.build import Trial
 from cmrbias.studies.cells import output
 from cmrbias.studies.facts import Facts, facts
 from cmrbias.studies.overlaps import Maps, above_gaussian, overlap, read_maps
-from cmrbias.studies.predictions import Measured, Predictions, aucs, read_predictions
+from cmrbias.studies.predictions import (
+    Measured,
+    Predictions,
+    accuracy,
+    aucs,
+    differences,
+    read_predictions,
+)
 
 
 @dataclass(frozen=True)
@@ -45,10 +53,6 @@ class Column:
         """Returns the seeds' scored maps under the model's own test input, or ``full``."""
         return [read_maps(output(t.saliency["full" if full else t.tested], self.study)) for t in self.trials]
 
-    @cached_property
-    def _aucs(self) -> dict[bool, dict[str, Measured]]:
-        return {}
-
     def auc(self, kind: str, full: bool = False) -> Measured:
         """Returns the ``micro`` or ``macro`` AUC."""
         if full not in self._aucs:
@@ -62,3 +66,34 @@ class Column:
     def above_gaussian(self) -> Estimate:
         """Returns the AKS less a centred Gaussian's."""
         return above_gaussian(self.maps(), self.resamples)
+
+    def at_mean_area(self, label: str) -> Estimate | None:
+        """Returns the AKS of a diagnosis as if its hearts were of mean size; None where it has too few."""
+        return self._adjusted.get(label)
+
+    def shown(self, kind: str, input: str) -> Measured:
+        """Returns the ``micro`` or ``macro`` AUC or the ``accuracy`` under a test input of the behaviour."""
+        if input not in self._aucs:
+            found = self._behaviour(input)
+            self._aucs[input] = aucs(found, self.resamples) | {"accuracy": accuracy(found, self.resamples)}
+        return self._aucs[input][kind]
+
+    def background_gap(self, kind: str) -> Measured:
+        """Returns how much of it is lost where the background is of another class."""
+        return self._gaps[kind]
+
+    def _behaviour(self, input: str) -> list[Predictions]:
+        return [read_predictions(output(t.behaviour, self.study), input) for t in self.trials]
+
+    @cached_property
+    def _gaps(self) -> dict[str, Measured]:
+        same, other = (self._behaviour(f"swap-{which}-class") for which in ("same", "other"))
+        return differences(same, other, self.resamples)
+
+    @cached_property
+    def _aucs(self) -> dict[bool | str, dict[str, Measured]]:
+        return {}
+
+    @cached_property
+    def _adjusted(self) -> dict[str, Estimate]:
+        return adjusted_means(self.maps())

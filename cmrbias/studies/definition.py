@@ -30,7 +30,7 @@ class CohortEntry:
     phantom: Flags = _flags("flags of `cohort phantom`, used where no cohort is given")
     path: str | None = option(None, "a cohort on disk")
     label: str | None = option(None, "target column (default: the first of kind class)")
-    public: bool = option(False, "a given cohort of this name may be the paper's own")
+    public: int = option(0, "cases of the paper's own, if it is public: a given one of so many may be it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,7 @@ class TableEntry:
     columns: tuple[str, ...] = option(help="models")
     rows: tuple[str, ...] = option(help="rows")
     by_class: tuple[str, ...] = option((), "diagnoses, in order: overlap by each")
+    inputs: tuple[str, ...] = option((), "test inputs, in order: AUC under each, and BG-gap")
     notes: tuple[str, ...] = option((), "below it")
 
 

@@ -111,10 +111,12 @@ def _logged(words: Sequence[str], log: TextIO, call: Call) -> Any:
 
 
 def _words(told: dict[str, Any], out: Path) -> list[str]:
-    """Returns the command that goes on with what is there, else starts anew."""
+    """Returns the command that goes on with what is there, else starts anew; drops what a kill has left."""
+    for half_written in (*out.glob(".*"), *out.parent.glob(f".{DONE}.*")):  # by ``write_atomically``
+        half_written.unlink()
     if told["kind"] in TRAINING and (out / "run.json").exists():
         return [told["kind"], "--resume", str(out)]
-    for left in (out, *out.parent.glob(f".{out.name}.*.partial")):  # what a kill has left
+    for left in (out, *out.parent.glob(f".{out.name}.*.partial")):
         if left.exists():
             shutil.rmtree(left)
     return list(told["command"])

@@ -12,7 +12,7 @@ import numpy as np
 from cmrbias.files import write_atomically
 from cmrbias.statistics import Estimate
 from cmrbias.studies.association import ByCase, Panel, by_case, panel
-from cmrbias.studies.build import Study
+from cmrbias.studies.build import Study, distinct
 from cmrbias.studies.column import Column
 from cmrbias.studies.numbers import UNRELIABLE, with_interval
 from cmrbias.studies.tables import Block, Line, Table
@@ -24,6 +24,8 @@ SCORES = {"aks": "AKS", "normalised-aks": "normalised AKS", "dsc": "soft DSC"}
 _INK = "#0072B2"
 _WIDE, _HIGH = 4.0, 8.0  # of a letter, in points
 _BESIDE = 4.0  # a name, right of and above its point
+_PANEL = 4.2, 3.6  # width and height in inches, with labels
+_LEFT, _RIGHT, _ABOVE, _BELOW = 0.6, 0.15, 0.6, 0.5  # of it, left of, right of, above and below the axes
 
 
 def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Table]]:
@@ -35,7 +37,9 @@ def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Tab
     entry = study.definition.figures[name]
     resamples = int(study.preset.evaluate.get("resamples", 2000))
     column = cache(lambda model, row: Column(tuple(study.trials(model, row)), folder, resamples))
-    titles = [study.title(model) for model in entry.models]
+    rows = list(dict.fromkeys(p[axis] for p in entry.panels for axis in ("overlap", "auc")))
+    models, _ = distinct(study, entry.models, rows)  # a model under two names is one point
+    titles = [study.title(model) for model in models]
     grid = [
         [
             panel(
@@ -43,16 +47,15 @@ def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Tab
                 score,
                 (f"{text}, {p['overlap']}", f"AUC (micro), {p['auc']}"),
                 titles,
-                [column(model, p["overlap"]) for model in entry.models],
-                [column(model, p["auc"]) for model in entry.models],
+                [column(model, p["overlap"]) for model in models],
+                [column(model, p["auc"]) for model in models],
             )
             for p in entry.panels
         ]
         for score, text in SCORES.items()
     ]
     files = _draw(grid, folder / name)
-    rows = list(dict.fromkeys(p[axis] for p in entry.panels for axis in ("overlap", "auc")))
-    cases = {row: [by_case(column(model, row)) for model in entry.models] for row in rows}
+    cases = {row: [by_case(column(model, row)) for model in models] for row in rows}
     return files, [_correlations(name, entry.title, grid), _cases(name, tuple(titles), cases)]
 
 
@@ -63,18 +66,31 @@ def _draw(grid: list[list[Panel]], path: Path) -> list[Path]:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    size = (4.2 * len(grid[0]), 3.6 * len(grid))
-    figure = Figure(figsize=size, dpi=120, facecolor="white", layout="constrained")
+    size = (_PANEL[0] * len(grid[0]), _PANEL[1] * len(grid))
+    figure = Figure(figsize=size, dpi=120, facecolor="white")
     axes: Any = figure.subplots(len(grid), len(grid[0]), squeeze=False)
+    figure.subplots_adjust(**_margins(len(grid), len(grid[0])))
     for axes_line, line in zip(axes, grid, strict=True):
         for one, shown in zip(axes_line, line, strict=True):
             _draw_panel(one, shown)
     files = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
     with rc_context({"svg.hashsalt": "cmrbias"}):  # the same file each time
         write_atomically(files[0], lambda file: figure.savefig(file, format="png"))
-        figure.set_layout_engine("none")  # it is laid out by now
         write_atomically(files[1], lambda file: figure.savefig(file, format="svg", metadata={"Date": None}))
     return files
+
+
+def _margins(down: int, across: int) -> dict[str, float]:
+    """Returns where the axes of so many panels lie: matplotlib's own search for it takes seconds."""
+    wide, high = _PANEL[0] * across, _PANEL[1] * down
+    return {
+        "left": _LEFT / wide,
+        "right": 1 - _RIGHT / wide,
+        "top": 1 - _ABOVE / high,
+        "bottom": _BELOW / high,
+        "wspace": (_LEFT + _RIGHT) / (_PANEL[0] - _LEFT - _RIGHT),
+        "hspace": (_ABOVE + _BELOW) / (_PANEL[1] - _ABOVE - _BELOW),
+    }
 
 
 def _draw_panel(axes: Axes, shown: Panel) -> None:

@@ -16,7 +16,8 @@ def with_interval(found: Measured | Estimate) -> str:
     shown = found.estimate if isinstance(found, Measured) else found
     if shown.value != shown.value:
         return "undefined"
-    text = f"{shown.value:.3f} ({shown.interval})"
+    width = "zero width" if shown.interval.width == 0 else str(shown.interval)
+    text = f"{shown.value:.3f} ({width})"
     if not shown.unreliable:
         return text
     return f"{text}*" + ("" if shown.fallback is None else f" [{shown.fallback}]")

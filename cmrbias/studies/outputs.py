@@ -9,8 +9,8 @@ from cmrbias.studies.build import Study
 from cmrbias.studies.figure2 import figure2
 from cmrbias.studies.figure3 import figure3
 from cmrbias.studies.report import Drawn, report
-from cmrbias.studies.tables import Table, TableMaker
-from cmrbias.studies.tables_text import write_table
+from cmrbias.studies.tables import Table, make_table
+from cmrbias.studies.tables.text import write_table
 
 Say = Callable[[str], None]
 
@@ -24,7 +24,7 @@ def write_outputs(study: Study, folder: Path, images: bool, say: Say) -> list[Ta
         images: whether pixels of patients may be shown.
         say: told of each file.
     """
-    tables = [TableMaker(study, name, folder).table() for name in study.definition.tables]
+    tables = [make_table(study, name, folder) for name in study.definition.tables]
     figures = []
     for name, entry in study.definition.figures.items():
         if entry.panels:

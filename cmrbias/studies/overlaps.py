@@ -40,13 +40,21 @@ class Maps:
     scores: dict[str, np.ndarray]
     size: tuple[int, int]
 
-    def chosen(self, map: str = MODEL, target: str = "predicted", label: str | None = None) -> np.ndarray:
-        """Returns which rows (R,) bool are of a map, of the predicted or true class, of cases of a class."""
+    def chosen(
+        self,
+        map: str = MODEL,
+        target: str = "predicted",
+        label: str | None = None,
+        frame: str | None = None,
+    ) -> np.ndarray:
+        """Returns which rows (R,) bool are of a map, of the predicted or true class, of a class or frame."""
         rows: np.ndarray = self.map == map
         if map == MODEL:
             rows &= self.explained == (self.predicted if target == "predicted" else self.label)
         if label is not None:
             rows &= self.label == label
+        if frame is not None:
+            rows &= self.frame == frame
         return rows
 
     def by_patient(
@@ -103,6 +111,7 @@ def overlap(
     map: str = MODEL,
     target: str = "predicted",
     label: str | None = None,
+    frame: str | None = None,
     kind: str = SD,
     undefined: float = np.nan,
     resamples: int = 2000,
@@ -116,11 +125,12 @@ def overlap(
         map: whose maps.
         target: maps of the ``predicted`` or the ``true`` class.
         label: only cases of this class.
+        frame: only this frame.
         kind: what stands behind the plus-minus; the SD is the mean of the seeds' SDs.
         undefined: what a map without a score counts; NaN leaves it out.
         resamples, seed: of the bootstrap.
     """
-    rows = [one.chosen(map, target, label) for one in seeds]
+    rows = [one.chosen(map, target, label, frame) for one in seeds]
     patients = patients_of(seeds, rows)
     scores = np.stack(
         [one.by_patient(score, r, patients, undefined) for one, r in zip(seeds, rows, strict=True)]

@@ -12,17 +12,19 @@ import numpy as np
 from cmrbias.errors import CmrbiasError
 from cmrbias.statistics import (
     Estimate,
-    Interval,
     PatientDraws,
     SeedSpread,
     auc_statistic,
+    average_seeds,
     bootstrap,
     macro_hanley_mcneil,
-    newcombe_interval,
+    mean_estimate,
+    patient_means,
     patient_strata,
     seed_spread,
+    t_interval,
 )
-from cmrbias.statistics.auc_summary import group_sizes
+from cmrbias.statistics.auc_summary import group_sizes, small_sample_intervals
 from cmrbias.statistics.bootstrap import Statistic
 from cmrbias.statistics.inputs import outcome_matrix
 from cmrbias.statistics.interval import estimate, few
@@ -77,6 +79,13 @@ class Predictions:
         found: np.ndarray = self.probabilities.argmax(1) == self.labels
         return found
 
+    def some(self, rows: np.ndarray) -> Predictions:
+        """Returns some of the cases, by number (n,)."""
+        patient = self.patient[rows]
+        numbers = np.unique(patient, return_inverse=True)[1]
+        arrays = (self.labels[rows], self.probabilities[rows])
+        return Predictions(self.classes, self.case[rows], patient, numbers, *arrays)
+
 
 def read_predictions(folder: Path, input: str) -> Predictions:
     """Returns what ``evaluate`` wrote into a folder for a test input.
@@ -128,16 +137,10 @@ def aucs(seeds: Sequence[Predictions], resamples: int = 2000, seed: int = 0) -> 
         CmrbiasError: the seeds' cases differ, or a class that no case has.
     """
     first = seeds[0]
-    for other in seeds[1:]:
-        if not np.array_equal(other.case, first.case):
-            raise CmrbiasError("expected the same cases of every seed: the evaluations are of other cohorts")
+    _refuse_different(seeds)
     replicates = bootstrap(auc_statistic_of(seeds), PatientDraws(first.strata, resamples, seed))
     sizes = group_sizes(outcome_matrix(first.probabilities, first.labels, first.classes), first.numbers)
-    small = [
-        newcombe_interval(auc, *size) for auc, size in zip(replicates.point[:-2].tolist(), sizes, strict=True)
-    ]
-    ends = np.mean([[interval.low, interval.high] for interval in small], axis=0).tolist()
-    fallback = Interval(ends[0], ends[1], "the classes' mean Newcombe method 5")
+    small = small_sample_intervals(replicates.point, sizes)
     doubts = few(min(map(min, sizes)), "patients in a class")
     whole = np.ones((1, len(first.strata)), np.int64)
     each = np.concatenate([auc_statistic_of([one])(whole) for one in seeds])  # (S, K + 2)
@@ -151,6 +154,63 @@ def aucs(seeds: Sequence[Predictions], resamples: int = 2000, seed: int = 0) -> 
         value = float(replicates.point[column])
         doubt = (*doubts, f"an AUC of {value:.0f}") if value in (0.0, 1.0) else doubts
         intervals = (replicates.percentile(column), replicates.bca(column))
-        shown = estimate(value, len(first.strata), intervals, doubt, fallback)
+        shown = estimate(value, len(first.strata), intervals, doubt, small[column])
         found[name] = Measured(shown, seed_spread(each[:, column]), *halves[name])
     return found
+
+
+def accuracy(seeds: Sequence[Predictions], resamples: int = 2000, seed: int = 0) -> Measured:
+    """Returns the share of right decisions, averaged over seeds per patient, then over patients."""
+    return _over_patients([one.right.astype(np.float64) for one in seeds], seeds[0], resamples, seed)
+
+
+def differences(
+    first: Sequence[Predictions], second: Sequence[Predictions], resamples: int = 2000, seed: int = 0
+) -> dict[str, Measured]:
+    """Returns ``micro`` and ``macro`` AUC and ``accuracy`` of the first less the second, paired by patient.
+
+    Args:
+        first, second: two sets of predictions of one model or two, a seed each; the cases that both have
+            are compared, and a resample takes the same patients for both.
+        resamples, seed: of the bootstrap.
+
+    Raises:
+        CmrbiasError: the seeds' cases differ.
+    """
+    pairs = [_paired(*pair) for pair in zip(first, second, strict=True)]
+    ours, theirs = zip(*pairs, strict=True)
+    _refuse_different(ours)
+    of_ours, of_theirs = auc_statistic_of(ours), auc_statistic_of(theirs)
+    base = ours[0]
+    replicates = bootstrap(lambda w: of_ours(w) - of_theirs(w), PatientDraws(base.strata, resamples, seed))
+    doubts = few(int(np.bincount(base.strata, minlength=len(base.classes)).min()), "patients in a class")
+    whole = np.ones((1, len(base.strata)), np.int64)
+    each = np.concatenate([auc_statistic_of([a])(whole) - auc_statistic_of([b])(whole) for a, b in pairs])
+    right = [a.right.astype(np.float64) - b.right for a, b in pairs]
+    found = {"accuracy": _over_patients(right, base, resamples, seed)}
+    for column, name in ((-2, "micro"), (-1, "macro")):
+        intervals = (replicates.percentile(column), replicates.bca(column))
+        shown = estimate(float(replicates.point[column]), len(base.strata), intervals, doubts)
+        half = intervals[0].width / 2
+        found[name] = Measured(shown, seed_spread(each[:, column]), half, "95 % half-width, bootstrap")
+    return found
+
+
+def _paired(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
+    """Returns the cases that both have, in the same order."""
+    _, ours, theirs = np.intersect1d(first.case, second.case, return_indices=True)
+    return first.some(ours), second.some(theirs)
+
+
+def _over_patients(values: Sequence[np.ndarray], cases: Predictions, resamples: int, seed: int) -> Measured:
+    """Returns the mean of the seeds' values (N,) of the cases: per patient over seeds, then over patients."""
+    rows = np.arange(len(cases.case))
+    means = np.stack([patient_means(each, rows, cases.numbers) for each in values])
+    found = mean_estimate(average_seeds(means), cases.strata, resamples, seed)
+    half = t_interval(average_seeds(means)).width / 2
+    return Measured(found, seed_spread(means.mean(axis=1)), half, "95 % half-width, t")
+
+
+def _refuse_different(seeds: Sequence[Predictions]) -> None:
+    if not all(np.array_equal(one.case, seeds[0].case) for one in seeds):
+        raise CmrbiasError("expected the same cases of every seed: the evaluations are of other cohorts")

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -74,23 +76,51 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[str]:
         environment = {"OMP_NUM_THREADS": self._threads, **os.environ}
-        return subprocess.Popen(
-            _COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-            start_new_session=True,  # Ctrl-C reaches it once, through us
-        )
+        # a process that is interrupted while it still imports would print a traceback: it inherits this
+        # thread's mask, and ``serve`` takes it off
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return subprocess.Popen(
+                _COMMAND,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+                start_new_session=True,  # Ctrl-C reaches it once, through us
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def serve(call: Call) -> None:
-    """Answers until the input ends; whatever else is printed goes to the standard error."""
-    answers = os.fdopen(os.dup(1), "w")
+    """Answers until the input ends; whatever else is printed goes to the standard error.
+
+    The input of one that is at work ends only where the process that gave it the work has died: then it
+    stops as by Ctrl-C, and a training saves.
+    """
+    asked, answers = os.dup(0), os.dup(1)
     os.dup2(2, 1)
-    with contextlib.suppress(KeyboardInterrupt):  # it has nothing to do when that reaches it here
-        for line in sys.stdin:
-            print(json.dumps(_answer(Path(line.rstrip("\n")), call)), file=answers, flush=True)
+    work: queue.SimpleQueue[str] = queue.SimpleQueue()
+    busy = threading.Event()
+    threading.Thread(target=_read, args=(asked, work, busy), daemon=True).start()
+    # by Ctrl-C while it has nothing to do, or with nobody left who waits for the answer
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        while line := work.get():
+            answer = _answer(Path(line.rstrip("\n")), call)
+            busy.clear()
+            os.write(answers, f"{json.dumps(answer)}\n".encode())
+
+
+def _read(asked: int, work: queue.SimpleQueue[str], busy: threading.Event) -> None:
+    """Passes lines on, then an empty one, and interrupts what is still at work by then."""
+    with os.fdopen(asked) as lines:
+        for line in lines:
+            busy.set()
+            work.put(line)
+    work.put("")
+    if busy.is_set():
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def _answer(place: Path, call: Call) -> dict[str, Any]:

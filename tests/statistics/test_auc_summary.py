@@ -89,6 +89,19 @@ def test_small_classes_are_flagged_with_newcombes_interval() -> None:
     assert found.macro.unreliable
     ends = np.mean([[e.fallback.low, e.fallback.high] for e in found.per_class.values()], axis=0)
     assert (found.macro.fallback.low, found.macro.fallback.high) == pytest.approx(tuple(ends))
+    micro, like = found.micro.fallback, newcombe_interval(found.micro.value, 5, 60)
+    assert (micro.low, micro.high) == (like.low, like.high)
+
+
+def test_micros_fallback_is_about_micro() -> None:
+    """Probabilities that differ between classes in level alone: each class is told apart, the pool is not."""
+    rng = np.random.default_rng(9)
+    labels = np.repeat(np.arange(3), 6)
+    scores = np.eye(3)[labels] * 0.1 + rng.random((18, 3)) * 0.01 + np.array([0.0, 0.3, 0.6])
+    found = auc_summary(scores, labels, np.arange(18), resamples=50)
+    assert found.macro.value == 1
+    assert found.micro.value < 0.75
+    assert found.micro.fallback.low < found.micro.value < found.micro.fallback.high
 
 
 def test_a_perfect_classifier_has_no_bare_zero_width() -> None:

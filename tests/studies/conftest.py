@@ -39,9 +39,15 @@ columns = ["Full", "SimCLR"]
 rows = ["CM"]
 by-class = ["{CLASSES[0]}", "{CLASSES[1]}"]
 
+[tables.behaviour]
+title = "Behaviour"
+columns = ["Full", "Seg"]
+rows = ["CM"]
+inputs = ["full", "swap-same-class", "swap-other-class"]
+
 [figures.figure2]
 title = "Figure 2"
-models = ["Full", "Seg", "SimCLR"]
+models = ["Full", "Seg", "SimCLR", "again"]
 panels = [{{ title = "b", overlap = "CM", auc = "CM -> ACDC" }}]
 
 [figures.figure3]

@@ -62,7 +62,7 @@ def test_neither_a_name_nor_a_place_changes_a_digest() -> None:
 
 def test_a_new_version_of_cmrbias_makes_new_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     before = Cell("finetune", "n", seed=0).digest
-    monkeypatch.setattr("importlib.metadata.version", lambda name: "99")
+    monkeypatch.setattr("cmrbias.studies.cells._version", lambda: "99")
     assert Cell("finetune", "n", seed=0).digest != before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -128,9 +129,11 @@ def test_seeds_and_presets_change_what_they_say(plugins: Plugins, paper: Study) 
 def test_a_given_cohort_takes_the_phantoms_place(plugins: Plugins, small_cohort: Path, paper: Study) -> None:
     given = make_study(built_in(), plugins, "quick", cohorts={"ACDC": small_cohort})
     assert given.cohort("ACDC") == Given.cohort(small_cohort)
-    assert not given.other_data("ACDC")
-    assert given.other_data("CM -> ACDC")  # CM is the paper's alone
+    assert given.other_data("ACDC")  # 12 cases are not the paper's 150
     assert paper.other_data("ACDC")
+    its_own = dataclasses.replace(given, cohorts={"ACDC": Given("x", "aa", cases=150)})
+    assert not its_own.other_data("ACDC")
+    assert its_own.other_data("CM -> ACDC")  # CM is the paper's alone
     with pytest.raises(CmrbiasError, match="unknown cohort of the study 'XX'"):
         make_study(built_in(), plugins, "quick", cohorts={"XX": small_cohort})
 

@@ -62,9 +62,12 @@ def patients_aks(path: Path) -> dict[str, float]:
 
 def test_everything_is_written(finished_study: Path) -> None:
     expected = {
-        f"{t}.{s}" for t in ("table1", "table3", "figure2", "figure2-cases") for s in ("csv", "md", "tex")
+        f"{t}.{s}"
+        for t in ("table1", "table3", "behaviour", "figure2", "figure2-cases")
+        for s in ("csv", "md", "tex")
     }
-    expected |= {"table1-numbers.csv", "table3-numbers.csv", "figure2.png", "figure2.svg", "figure3.png"}
+    expected |= {f"{t}-numbers.csv" for t in ("table1", "table3", "behaviour")}
+    expected |= {"figure2.png", "figure2.svg", "figure3.png"}
     assert {p.name for p in finished_study.iterdir()} == expected | {"report.html", "cells"}
     assert (finished_study / "figure3.png").read_bytes().startswith(b"\x89PNG")
 
@@ -80,7 +83,13 @@ def test_a_second_time_nothing_is_computed_and_the_same_is_written(
 
 def test_the_auc_is_the_mean_of_the_seeds(finished_study: Path) -> None:
     row = number(
-        finished_study, "table1", measure="AUC", what="micro, own test input", row="CM", model="Full"
+        finished_study,
+        "table1",
+        block=BLOCK,
+        measure="AUC",
+        what="micro, own test input",
+        row="CM",
+        model="Full",
     )
     aucs = [micro(path) for path in cells(finished_study, "evaluate", "Full, CM, seed")]
     assert len(aucs) == 2
@@ -122,6 +131,7 @@ def test_overlap_by_class_is_that_of_the_class(finished_study: Path) -> None:
     row = number(
         finished_study,
         "table3",
+        block=BLOCK,
         measure="AKS",
         what="own test input",
         **{"class": CLASSES[0]},
@@ -158,6 +168,44 @@ def test_a_model_that_is_another_is_named_and_not_repeated(finished_study: Path)
     text = (finished_study / "table1.md").read_text()
     assert "Full-scratch is Full, since no ImageNet weights were given." in text
     assert "Full-scratch (random init)" not in text
+
+
+def test_behaviour_is_the_mean_of_the_seeds_evaluations(finished_study: Path) -> None:
+    found = [
+        json.loads((path / "scores.json").read_text())
+        for path in cells(finished_study, "evaluate", "behaviour of Seg, CM, seed")
+    ]
+    assert len(found) == 2
+    for shown in ("full", "swap-same-class", "swap-other-class"):
+        macro = [seed["inputs"][shown]["auc"]["macro"]["value"] for seed in found]
+        row = number(
+            finished_study,
+            "behaviour",
+            block=BLOCK,
+            measure="AUC, macro",
+            what=f"test input {shown}",
+            model="Seg",
+        )
+        assert float(row["value"]) == pytest.approx(np.mean(macro), abs=1e-12)
+        assert float(row["seed_sd"]) == pytest.approx(np.std(macro, ddof=1), abs=1e-12)
+    gaps = {
+        "BG-gap, AUC, macro": [seed["bg_gap"]["auc"]["macro"]["estimate"]["value"] for seed in found],
+        "BG-gap, AUC, micro": [seed["bg_gap"]["auc"]["micro"]["estimate"]["value"] for seed in found],
+        "BG-gap, accuracy": [seed["bg_gap"]["accuracy"]["value"] for seed in found],
+    }
+    for measure, each in gaps.items():
+        row = number(finished_study, "behaviour", block="BG-gap", measure=measure, model="Seg")
+        assert float(row["value"]) == pytest.approx(np.mean(each), abs=1e-12)
+        assert float(row["seed_sd"]) == pytest.approx(np.std(each, ddof=1), abs=1e-12)
+        assert row["patients"] == "8"
+    assert any(any(each) for each in gaps.values())
+
+
+def test_a_model_under_two_names_is_one_point(finished_study: Path) -> None:
+    rows = rows_of(finished_study / "figure2.csv")
+    assert {row["models"] for row in rows if row["models"]} == {"3, descriptive"}
+    points = [row["measure"] for row in rows if row["block"] == "Points: overlap, AUC"]
+    assert points == ["Full", "Seg", "SimCLR"] * 3
 
 
 def test_tables_say_what_they_must(finished_study: Path) -> None:

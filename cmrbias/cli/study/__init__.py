@@ -12,6 +12,7 @@ COMMANDS = {
     "table1": (f"{_COMPUTE}:table1", "Input modes: AUC, AKS and DSC at home and after a transfer."),
     "table2": (f"{_COMPUTE}:table2", "Contrastive self-supervision beside supervised training."),
     "table3": (f"{_COMPUTE}:table3", "Overlap of saliency and heart by diagnosis."),
+    "behaviour": (f"{_COMPUTE}:behaviour", "Training input against test input, and BG-gap."),
     "figure2": (f"{_COMPUTE}:figure2", "Does overlap go with accuracy? One point a model."),
     "figure3": (f"{_COMPUTE}:figure3", "Where the models look: the same cases, a column a model."),
     "calibration": (

@@ -60,6 +60,7 @@ def part(name: str, text: str) -> click.Command:
 table1 = part("table1", "Input modes: AUC, AKS and DSC at home and after a transfer.")
 table2 = part("table2", "Contrastive self-supervision beside supervised training.")
 table3 = part("table3", "Overlap of saliency and heart by diagnosis.")
+behaviour = part("behaviour", "Training input against test input, and BG-gap: what a model's input decides.")
 figure2 = part("figure2", "Does overlap go with accuracy? One point a model.")
 figure3 = part("figure3", "Where the models look: the same cases, a column a model.")
 everything = part(ALL, "All tables and figures, and report.html.")
@@ -91,10 +92,12 @@ def plan(ctx: click.Context, /, what: str, stage: int | None, **flags: Any) -> N
     from cmrbias.studies.build import cells_of, only
     from cmrbias.studies.definition import built_in, read
     from cmrbias.studies.plan import plan as planned
+    from cmrbias.studies.requirements import check_given
 
     own = what.endswith(".toml")
     study = _study(ctx, read(Path(what)) if own else built_in(), flags)
     study = study if own or what == ALL else only(study, what)
+    check_given(study)
     for line in planned(cells_of(study), flags["out"], stage):
         click.echo(line)
 
@@ -111,8 +114,10 @@ def _compute(ctx: click.Context, study: Study, flags: dict[str, Any]) -> None:
     """Computes the cells, then writes what is made of them."""
     from cmrbias.studies.build import cells_of
     from cmrbias.studies.outputs import write_outputs
+    from cmrbias.studies.requirements import check_given
     from cmrbias.studies.runner import run_cells
 
+    check_given(study)
     if study.preset.warning:
         say(study.preset.warning)
     if study.definition.figures:

@@ -54,8 +54,8 @@ def write_sanity(sanity: Sanity, folder: Path) -> None:
             "seen patients": subject.seen.patients,
             "notes": sanity.notes,
             "verdicts": [plain(_verdict(each)) for each in sanity.verdicts],
-            "localisation": [plain(dataclasses.asdict(each)) for each in sanity.localisation],
-            "stages": [plain(dataclasses.asdict(each)) for each in sanity.stages],
+            "localisation": plain(sanity.localisation),
+            "stages": plain(sanity.stages),
         },
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cmrbias.files import write_atomically
-from cmrbias.studies.tables import Line, Table
+from cmrbias.studies.tables.table import Line, Table
 
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",

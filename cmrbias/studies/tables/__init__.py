@@ -1,0 +1,39 @@
+"""A study's tables: what each says, from the numbers of its finished cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cmrbias.studies.build import Study
+from cmrbias.studies.tables.behaviour import behaviour
+from cmrbias.studies.tables.beside import baselines, models, notes, warnings
+from cmrbias.studies.tables.by_class import by_class
+from cmrbias.studies.tables.by_row import by_row
+from cmrbias.studies.tables.columns import Columns
+from cmrbias.studies.tables.table import Block, Line, Table
+
+__all__ = ["Block", "Line", "Table", "make_table"]
+
+
+def make_table(study: Study, name: str, folder: Path) -> Table:
+    """Returns a table of a study whose cells are finished.
+
+    Args:
+        study: whose.
+        name: of the table.
+        folder: the study's directory.
+    """
+    columns = Columns(study, name, folder)
+    if columns.entry.inputs:
+        blocks = [*behaviour(columns), models(columns)]
+    else:
+        main = by_class(columns) if columns.entry.by_class else by_row(columns)
+        blocks = [*main, baselines(columns), models(columns)]
+    return Table(
+        name,
+        columns.entry.title,
+        columns.headings,
+        tuple(block for block in blocks if block.lines),
+        tuple(notes(columns)),
+        tuple(warnings(columns)),
+    )
