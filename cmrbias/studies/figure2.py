@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from cmrbias.studies.build import Study, distinct
 from cmrbias.studies.column import Column
 from cmrbias.studies.numbers import UNRELIABLE, with_interval
 from cmrbias.studies.tables import Block, Line, Table
+from cmrbias.studies.tables.beside import models as models_of
+from cmrbias.studies.tables.beside import warnings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,12 +56,16 @@ def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Tab
         ]
         for score, text in SCORES.items()
     ]
-    files = _draw(grid, folder / name)
+    used = [column(model, row) for row in rows for model in models]
+    said = tuple(warnings(study, used))
+    files = _draw(grid, folder / name, study.preset.warning)
     cases = {row: [by_case(column(model, row)) for model in models] for row in rows}
-    return files, [_correlations(name, entry.title, grid), _cases(name, tuple(titles), cases)]
+    beside = models_of(study, rows, lambda row: [column(model, row) for model in models])
+    tables = [_correlations(name, entry.title, grid), _cases(name, tuple(titles), cases, beside)]
+    return files, [dataclasses.replace(table, warnings=said) for table in tables]
 
 
-def _draw(grid: list[list[Panel]], path: Path) -> list[Path]:
+def _draw(grid: list[list[Panel]], path: Path, warning: str | None) -> list[Path]:
     from cmrbias.report.overlays import require_matplotlib
 
     require_matplotlib()
@@ -69,6 +76,8 @@ def _draw(grid: list[list[Panel]], path: Path) -> list[Path]:
     figure = Figure(figsize=size, dpi=120, facecolor="white")
     axes: Any = figure.subplots(len(grid), len(grid[0]), squeeze=False)
     figure.subplots_adjust(**_margins(len(grid), len(grid[0])))
+    if warning:
+        figure.text(0.005, 0.005, warning, fontsize=7)
     for axes_line, line in zip(axes, grid, strict=True):
         for one, shown in zip(axes_line, line, strict=True):
             _draw_panel(one, shown)
@@ -161,10 +170,10 @@ def _correlations(name: str, title: str, grid: list[list[Panel]]) -> Table:
     return Table(name, f"{title} In numbers", columns, blocks, notes)
 
 
-def _cases(name: str, models: tuple[str, ...], cases: dict[str, list[ByCase]]) -> Table:
+def _cases(name: str, models: tuple[str, ...], cases: dict[str, list[ByCase]], beside: Block) -> Table:
     figures: dict[str, Callable[[ByCase], str]] = {
-        "mean AKS of right decisions": lambda case: _number(case.right),
-        "mean AKS of wrong decisions": lambda case: _number(case.wrong),
+        "mean AKS of right decisions": lambda case: _shown(case.right),
+        "mean AKS of wrong decisions": lambda case: _shown(case.wrong),
         "AUROC of AKS for being right": lambda case: _shown(case.auroc),
         "partial correlation given mask area and class": lambda case: _shown(case.adjusted),
     }
@@ -175,11 +184,7 @@ def _cases(name: str, models: tuple[str, ...], cases: dict[str, list[ByCase]]) -
     ]
     notes = ("The partial correlation is that of the first seed.", UNRELIABLE + ".")
     title = "Are decisions right where the model looks at the heart?"
-    return Table(f"{name}-cases", title, models, (Block("Case by case", tuple(lines)),), notes)
-
-
-def _number(value: float) -> str:
-    return "undefined" if np.isnan(value) else f"{value:.3f}"
+    return Table(f"{name}-cases", title, models, (Block("Case by case", tuple(lines)), beside), notes)
 
 
 def _shown(found: Estimate | None) -> str:

@@ -208,6 +208,17 @@ def test_a_model_under_two_names_is_one_point(finished_study: Path) -> None:
     assert points == ["Full", "Seg", "SimCLR"] * 3
 
 
+@pytest.mark.parametrize("table", ["table1", "table3", "behaviour", "figure2", "figure2-cases"])
+def test_every_table_says_what_its_preset_is_worth(finished_study: Path, table: str) -> None:
+    assert "preset tiny: numbers of a test" in (finished_study / f"{table}.md").read_text()
+
+
+@pytest.mark.parametrize("table", ["table1", "table3", "behaviour", "figure2-cases"])
+def test_every_table_of_models_says_where_they_are_from(finished_study: Path, table: str) -> None:
+    said = {row["what"] for row in rows_of(finished_study / f"{table}.csv") if row["block"] == "Models"}
+    assert {"initialisation", "image passes", "trained on input", "own test input"} <= said
+
+
 def test_tables_say_what_they_must(finished_study: Path) -> None:
     text = (finished_study / "table1.md").read_text()
     for said in (

@@ -24,16 +24,17 @@ def make_table(study: Study, name: str, folder: Path) -> Table:
         folder: the study's directory.
     """
     columns = Columns(study, name, folder)
+    beside = models(study, columns.entry.rows, columns.on)
     if columns.entry.inputs:
-        blocks = [*behaviour(columns), models(columns)]
+        blocks = [*behaviour(columns), beside]
     else:
         main = by_class(columns) if columns.entry.by_class else by_row(columns)
-        blocks = [*main, baselines(columns), models(columns)]
+        blocks = [*main, baselines(columns), beside]
     return Table(
         name,
         columns.entry.title,
         columns.headings,
         tuple(block for block in blocks if block.lines),
         tuple(notes(columns)),
-        tuple(warnings(columns)),
+        tuple(warnings(study, [column for row in columns.overlap_rows for column in columns.on(row)])),
     )
