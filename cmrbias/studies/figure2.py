@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,8 @@ import numpy as np
 from cmrbias.files import write_atomically
 from cmrbias.statistics import Estimate
 from cmrbias.studies.association import ByCase, Panel, by_case, panel
-from cmrbias.studies.build import Study, distinct
-from cmrbias.studies.column import Column
+from cmrbias.studies.build import distinct
+from cmrbias.studies.column import Finished
 from cmrbias.studies.numbers import UNRELIABLE, with_interval
 from cmrbias.studies.tables import Block, Line, Table
 from cmrbias.studies.tables.beside import models as models_of
@@ -30,15 +29,14 @@ _PANEL = 4.2, 3.6  # width and height in inches, with labels
 _LEFT, _RIGHT, _ABOVE, _BELOW = 0.6, 0.15, 0.6, 0.5  # of it, left of, right of, above and below the axes
 
 
-def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Table]]:
+def figure2(finished: Finished, name: str) -> tuple[list[Path], list[Table]]:
     """Draws NAME.png and NAME.svg; returns them and the tables that belong to them.
 
     Raises:
         MissingExtra: matplotlib is not installed.
     """
+    study, column = finished.study, finished.column
     entry = study.definition.figures[name]
-    resamples = int(study.preset.evaluate.get("resamples", 2000))
-    column = cache(lambda model, row: Column(tuple(study.trials(model, row)), folder, resamples))
     rows = list(dict.fromkeys(p[axis] for p in entry.panels for axis in ("overlap", "auc")))
     models, _ = distinct(study, entry.models, rows)  # a model under two names is one point
     titles = [study.title(model) for model in models]
@@ -58,7 +56,7 @@ def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Tab
     ]
     used = [column(model, row) for row in rows for model in models]
     said = tuple(warnings(study, used))
-    files = _draw(grid, folder / name, study.preset.warning)
+    files = _draw(grid, finished.folder / name, study.preset.warning)
     cases = {row: [by_case(column(model, row)) for model in models] for row in rows}
     beside = models_of(study, rows, lambda row: [column(model, row) for model in models])
     tables = [_correlations(name, entry.title, grid), _cases(name, tuple(titles), cases, beside)]
