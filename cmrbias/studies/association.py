@@ -171,13 +171,14 @@ class ByCase:
     """AKS and whether the decision is right, case by case, of one model on one row.
 
     Attributes:
-        right, wrong: mean AKS of cases decided rightly and wrongly, over seeds.
+        right, wrong: mean AKS of cases decided rightly and wrongly, of all seeds, patients resampled; None
+            where there are none.
         auroc: of AKS for correctness, patients resampled; None where all are right or all wrong.
         adjusted: partial correlation of AKS and correctness given mask area and class; None if undefined.
     """
 
-    right: float
-    wrong: float
+    right: Estimate | None
+    wrong: Estimate | None
     auroc: Estimate | None
     adjusted: Estimate | None
 
@@ -185,18 +186,41 @@ class ByCase:
 def by_case(column: Column) -> ByCase:
     """Returns how AKS goes with being right."""
     pairs = [_cases(m, p) for m, p in zip(column.maps(), column.predictions(), strict=True)]
-    joined = [np.concatenate([pair[k] for pair in pairs]) for k in range(2)]
-    aks, right = joined[0], joined[1].astype(bool)
-    of_right, of_wrong = (float(np.mean(aks[side])) if side.any() else np.nan for side in (right, ~right))
+    patients = 1 + max(int(numbers.max(initial=0)) for _, _, numbers, *_ in pairs)
+    draws = PatientDraws(np.zeros(patients, np.int64), column.resamples)
+    of_right, of_wrong = (_mean_aks([(p[0], p[1] == side, p[2]) for p in pairs], draws) for side in (1, 0))
     statistics = [weighted_auc(p[0], p[1].astype(bool), p[2]) for p in pairs if 0 < p[1].sum() < len(p[1])]
     auroc = None
     if statistics:
-        patients = int(max(p[2].max() for p in pairs)) + 1
-        draws = PatientDraws(np.zeros(patients, np.int64), column.resamples)
         replicates = bootstrap(_mean_of(statistics), draws)
-        doubts = few(int(min(right.sum(), (~right).sum())), "cases on a side")
-        auroc = estimate(float(replicates.point[0]), patients, (replicates.percentile(),), doubts)
+        right = np.concatenate([p[1] for p in pairs])
+        doubts = few(int(min(right.sum(), (1 - right).sum())), "cases on a side")
+        auroc = estimate(float(replicates.point[0]), len(draws.strata), (replicates.percentile(),), doubts)
     return ByCase(of_right, of_wrong, auroc, _adjusted(pairs))
+
+
+def _mean_aks(
+    seeds: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], draws: PatientDraws
+) -> Estimate | None:
+    """Returns the mean AKS of some cases of all seeds.
+
+    Args:
+        seeds: AKS (n,), which cases (n,) bool, and their patients' numbers (n,).
+        draws: of the patients.
+    """
+    patients = len(draws.strata)
+    counts = sum(np.bincount(of, some, patients) for _, some, of in seeds)
+    sums = sum(np.bincount(of, aks * some, patients) for aks, some, of in seeds)
+    if not np.any(counts):
+        return None
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        count = weights @ counts
+        mean: np.ndarray = (weights @ sums / np.where(count > 0, count, np.nan))[:, None]
+        return mean
+
+    replicates, having = bootstrap(statistic, draws), int(np.count_nonzero(counts))
+    return estimate(float(replicates.point[0]), having, (replicates.percentile(),), few(having))
 
 
 def _mean_of(statistics: Sequence[Callable[[np.ndarray], np.ndarray]]) -> Statistic:

@@ -9,10 +9,10 @@ from typing import Any
 
 from cmrbias.statistics import Estimate
 from cmrbias.studies.adjusted import adjusted_means
-from cmrbias.studies.build import Trial
+from cmrbias.studies.build import Study, Trial
 from cmrbias.studies.cells import output
 from cmrbias.studies.facts import Facts, facts
-from cmrbias.studies.overlaps import Maps, above_gaussian, overlap, read_maps
+from cmrbias.studies.overlaps import Maps, above_gaussian, difference, overlap, read_maps
 from cmrbias.studies.predictions import (
     Measured,
     Predictions,
@@ -61,7 +61,10 @@ class Column:
 
     def overlap(self, score: str, full: bool = False, **options: Any) -> Measured:
         """Returns a score of the maps; the options are those of ``overlaps.overlap``."""
-        return overlap(self.maps(full), score, resamples=self.resamples, **options)
+        asked = (score, full, *sorted(options.items()))  # tables and figures ask for the same ones
+        if asked not in self._overlaps:
+            self._overlaps[asked] = overlap(self.maps(full), score, resamples=self.resamples, **options)
+        return self._overlaps[asked]
 
     def above_gaussian(self) -> Estimate:
         """Returns the AKS less a centred Gaussian's."""
@@ -77,6 +80,21 @@ class Column:
             found = self._behaviour(input)
             self._aucs[input] = aucs(found, self.resamples) | {"accuracy": accuracy(found, self.resamples)}
         return self._aucs[input][kind]
+
+    def less(self, other: Column, kind: str) -> Measured:
+        """Returns by how much more than another model this one has, paired by patient.
+
+        Args:
+            other: on the same row.
+            kind: ``micro`` or ``macro`` AUC or ``accuracy``, each under its own test input, or ``aks`` of
+                both under ``full``, since another input has other ceilings.
+        """
+        if kind == "aks":
+            return difference(self.maps(full=True), other.maps(full=True), "aks", self.resamples)
+        asked = id(other)
+        if asked not in self._less:
+            self._less[asked] = differences(self.predictions(), other.predictions(), self.resamples)
+        return self._less[asked][kind]
 
     def background_gap(self, kind: str) -> Measured:
         """Returns how much of it is lost where the background is of another class."""
@@ -95,5 +113,32 @@ class Column:
         return {}
 
     @cached_property
+    def _less(self) -> dict[int, dict[str, Measured]]:
+        return {}
+
+    @cached_property
+    def _overlaps(self) -> dict[tuple[Any, ...], Measured]:
+        return {}
+
+    @cached_property
     def _adjusted(self) -> dict[str, Estimate]:
         return adjusted_means(self.maps())
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study whose cells are finished, in its directory."""
+
+    study: Study
+    folder: Path
+
+    def column(self, model: str, row: str) -> Column:
+        """Returns a model on a row, read once for all tables and figures."""
+        if (model, row) not in self._columns:
+            resamples = int(self.study.preset.evaluate.get("resamples", 2000))
+            self._columns[model, row] = Column(tuple(self.study.trials(model, row)), self.folder, resamples)
+        return self._columns[model, row]
+
+    @cached_property
+    def _columns(self) -> dict[tuple[str, str], Column]:
+        return {}

@@ -68,6 +68,7 @@ class TableEntry:
     columns: tuple[str, ...] = option(help="models")
     rows: tuple[str, ...] = option(help="rows")
     by_class: tuple[str, ...] = option((), "diagnoses, in order: overlap by each")
+    against: tuple[str, ...] = option((), "models of it that the others are compared with, by patient")
     inputs: tuple[str, ...] = option((), "test inputs, in order: AUC under each, and BG-gap")
     notes: tuple[str, ...] = option((), "below it")
 
@@ -195,6 +196,8 @@ def _check_names(definition: Definition, where: str) -> None:
     for name, table in definition.tables.items():
         named += [(f"tables.{name}", "model", column, models) for column in table.columns]
         named += [(f"tables.{name}", "row", row, rows) for row in table.rows]
+        columns = dict.fromkeys(table.columns)
+        named += [(f"tables.{name}: against", "column", model, columns) for model in table.against]
     for name, figure in definition.figures.items():
         owner = f"figures.{name}"
         named += [(owner, "model", model, models) for model in figure.models]

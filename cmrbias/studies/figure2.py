@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,12 @@ import numpy as np
 from cmrbias.files import write_atomically
 from cmrbias.statistics import Estimate
 from cmrbias.studies.association import ByCase, Panel, by_case, panel
-from cmrbias.studies.build import Study, distinct
-from cmrbias.studies.column import Column
+from cmrbias.studies.build import distinct
+from cmrbias.studies.column import Finished
 from cmrbias.studies.numbers import UNRELIABLE, with_interval
 from cmrbias.studies.tables import Block, Line, Table
+from cmrbias.studies.tables.beside import models as models_of
+from cmrbias.studies.tables.beside import warnings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,15 +30,14 @@ _PANEL = 4.2, 3.6  # width and height in inches, with labels
 _LEFT, _RIGHT, _ABOVE, _BELOW = 0.6, 0.15, 0.6, 0.5  # of it, left of, right of, above and below the axes
 
 
-def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Table]]:
+def figure2(finished: Finished, name: str) -> tuple[list[Path], list[Table]]:
     """Draws NAME.png and NAME.svg; returns them and the tables that belong to them.
 
     Raises:
         MissingExtra: matplotlib is not installed.
     """
+    study, column = finished.study, finished.column
     entry = study.definition.figures[name]
-    resamples = int(study.preset.evaluate.get("resamples", 2000))
-    column = cache(lambda model, row: Column(tuple(study.trials(model, row)), folder, resamples))
     rows = list(dict.fromkeys(p[axis] for p in entry.panels for axis in ("overlap", "auc")))
     models, _ = distinct(study, entry.models, rows)  # a model under two names is one point
     titles = [study.title(model) for model in models]
@@ -54,12 +55,16 @@ def figure2(study: Study, name: str, folder: Path) -> tuple[list[Path], list[Tab
         ]
         for score, text in SCORES.items()
     ]
-    files = _draw(grid, folder / name)
+    used = [column(model, row) for row in rows for model in models]
+    said = tuple(warnings(study, used))
+    files = _draw(grid, finished.folder / name, study.preset.warning)
     cases = {row: [by_case(column(model, row)) for model in models] for row in rows}
-    return files, [_correlations(name, entry.title, grid), _cases(name, tuple(titles), cases)]
+    beside = models_of(study, rows, lambda row: [column(model, row) for model in models])
+    tables = [_correlations(name, entry.title, grid), _cases(name, tuple(titles), cases, beside)]
+    return files, [dataclasses.replace(table, warnings=said) for table in tables]
 
 
-def _draw(grid: list[list[Panel]], path: Path) -> list[Path]:
+def _draw(grid: list[list[Panel]], path: Path, warning: str | None) -> list[Path]:
     from cmrbias.report.overlays import require_matplotlib
 
     require_matplotlib()
@@ -70,6 +75,8 @@ def _draw(grid: list[list[Panel]], path: Path) -> list[Path]:
     figure = Figure(figsize=size, dpi=120, facecolor="white")
     axes: Any = figure.subplots(len(grid), len(grid[0]), squeeze=False)
     figure.subplots_adjust(**_margins(len(grid), len(grid[0])))
+    if warning:
+        figure.text(0.005, 0.005, warning, fontsize=7)
     for axes_line, line in zip(axes, grid, strict=True):
         for one, shown in zip(axes_line, line, strict=True):
             _draw_panel(one, shown)
@@ -169,10 +176,10 @@ def _correlations(name: str, title: str, grid: list[list[Panel]]) -> Table:
     return Table(name, f"{title} In numbers", columns, blocks, notes)
 
 
-def _cases(name: str, models: tuple[str, ...], cases: dict[str, list[ByCase]]) -> Table:
+def _cases(name: str, models: tuple[str, ...], cases: dict[str, list[ByCase]], beside: Block) -> Table:
     figures: dict[str, Callable[[ByCase], str]] = {
-        "mean AKS of right decisions": lambda case: _number(case.right),
-        "mean AKS of wrong decisions": lambda case: _number(case.wrong),
+        "mean AKS of right decisions": lambda case: _shown(case.right),
+        "mean AKS of wrong decisions": lambda case: _shown(case.wrong),
         "AUROC of AKS for being right": lambda case: _shown(case.auroc),
         "partial correlation given mask area and class": lambda case: _shown(case.adjusted),
     }
@@ -183,11 +190,7 @@ def _cases(name: str, models: tuple[str, ...], cases: dict[str, list[ByCase]]) -
     ]
     notes = ("The partial correlation is that of the first seed.", UNRELIABLE + ".")
     title = "Are decisions right where the model looks at the heart?"
-    return Table(f"{name}-cases", title, models, (Block("Case by case", tuple(lines)),), notes)
-
-
-def _number(value: float) -> str:
-    return "undefined" if np.isnan(value) else f"{value:.3f}"
+    return Table(f"{name}-cases", title, models, (Block("Case by case", tuple(lines)), beside), notes)
 
 
 def _shown(found: Estimate | None) -> str:

@@ -7,7 +7,8 @@ from cmrbias.studies.predictions import Measured
 
 UNRELIABLE = (
     "* unreliable: under 10 patients in a class, an AUC of 0 or 1, or an interval of zero width; in brackets "
-    "an interval that holds in small samples (Newcombe's method 5 for an AUC, t for a mean)"
+    "an interval that holds in small samples (Newcombe's method 5 for an AUC, Wilson's for an accuracy, t "
+    "for a mean)"
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cmrbias.studies.build import Study
+from cmrbias.studies.column import Finished
 from cmrbias.studies.figure2 import figure2
 from cmrbias.studies.figure3 import figure3
 from cmrbias.studies.report import Drawn, report
@@ -24,11 +25,12 @@ def write_outputs(study: Study, folder: Path, images: bool, say: Say) -> list[Ta
         images: whether pixels of patients may be shown.
         say: told of each file.
     """
-    tables = [make_table(study, name, folder) for name in study.definition.tables]
+    finished = Finished(study, folder)
+    tables = [make_table(finished, name) for name in study.definition.tables]
     figures = []
     for name, entry in study.definition.figures.items():
         if entry.panels:
-            files, beside = figure2(study, name, folder)
+            files, beside = figure2(finished, name)
             tables += beside
             alt = "Overlap of saliency and heart against AUC, one point a model; numbers in the table"
         elif images:

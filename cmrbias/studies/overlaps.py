@@ -159,6 +159,32 @@ def above_gaussian(seeds: Sequence[Maps], resamples: int = 2000, seed: int = 0) 
     )
 
 
+def difference(
+    first: Sequence[Maps], second: Sequence[Maps], score: str, resamples: int = 2000, seed: int = 0
+) -> Measured:
+    """Returns how much larger the score of the first's maps is, paired by patient; vanished maps count 0.
+
+    Args:
+        first, second: two models' maps of the same cases, a seed each.
+        score: its name.
+        resamples, seed: of the bootstrap.
+    """
+    ours, theirs = ([one.chosen() for one in seeds] for seeds in (first, second))
+    patients = np.intersect1d(patients_of(first, ours), patients_of(second, theirs))
+    scores = []
+    for one, other, mine, its in zip(first, second, ours, theirs, strict=True):
+        kept = mine & np.isin(one.patient, patients), its & np.isin(other.patient, patients)
+        pair = one.by_patient(score, kept[0], patients, 0.0), other.by_patient(score, kept[1], patients, 0.0)
+        scores.append(pair[0] - pair[1])
+    means = average_seeds(np.stack(scores))
+    return Measured(
+        mean_estimate(means, _strata(first[0], ours[0], patients), resamples, seed),
+        seed_spread(np.array([_mean(each) for each in scores])),
+        t_interval(means[~np.isnan(means)]).width / 2,
+        HALF_WIDTH,
+    )
+
+
 def patients_of(seeds: Sequence[Maps], rows: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the patients of the rows of all seeds, in ascending order."""
     return np.unique(np.concatenate([one.patient[r] for one, r in zip(seeds, rows, strict=True)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from cmrbias.statistics import (
     patient_strata,
     seed_spread,
     t_interval,
+    wilson_interval,
 )
 from cmrbias.statistics.auc_summary import group_sizes, small_sample_intervals
 from cmrbias.statistics.bootstrap import Statistic
@@ -161,7 +162,10 @@ def aucs(seeds: Sequence[Predictions], resamples: int = 2000, seed: int = 0) -> 
 
 def accuracy(seeds: Sequence[Predictions], resamples: int = 2000, seed: int = 0) -> Measured:
     """Returns the share of right decisions, averaged over seeds per patient, then over patients."""
-    return _over_patients([one.right.astype(np.float64) for one in seeds], seeds[0], resamples, seed)
+    found = _over_patients([one.right.astype(np.float64) for one in seeds], seeds[0], resamples, seed)
+    shown = found.estimate
+    holds = wilson_interval(shown.value * shown.n, shown.n)  # also where all decisions are right, or none
+    return replace(found, estimate=replace(shown, fallback=holds))
 
 
 def differences(

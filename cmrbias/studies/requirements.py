@@ -24,6 +24,8 @@ from cmrbias.studies.extent import PHANTOM_FRAMES, phantom_options
 from cmrbias.training.cases import Cases
 from cmrbias.training.labelled import class_target, labelled, refuse_maskless, refuse_unlabelled
 
+_OWN_MAP = "; a study of your own may give this row another label-map, or tables without it"
+
 
 def check_given(study: Study) -> None:
     """Returns if every cohort and file of weights that was given can be used as the study's rows use it.
@@ -39,7 +41,7 @@ def check_given(study: Study) -> None:
         head = source if where.label_map else tested  # whose classes the classifier tells apart
         for part in (source, head):
             part.check_training(needs_masks)
-        with _named(f"row {row!r}"):
+        with _named(f"row {row!r}", _OWN_MAP if where.label_map else ""):
             tested.check_tested(head, needs_masks, where.label_map)
             _refuse_seen(tested, {source.name: source, head.name: head})
     _check_weights(study)
@@ -150,9 +152,9 @@ def _pairs(label_map: str | None) -> dict[str, str] | None:
 
 
 @contextmanager
-def _named(what: str) -> Iterator[None]:
-    """Puts in front of an error what it is about."""
+def _named(what: str, to_do: str = "") -> Iterator[None]:
+    """Puts in front of an error what it is about, and behind it what else can be done."""
     try:
         yield
     except CmrbiasError as error:
-        raise CmrbiasError(f"{what}: {error}") from None
+        raise CmrbiasError(f"{what}: {error}{to_do}") from None

@@ -32,6 +32,7 @@ CM = {{ cohort = "CM" }}
 title = "Table 1"
 columns = ["Full", "Seg", "SimCLR", "again"]
 rows = ["CM", "CM -> ACDC"]
+against = ["again"]
 
 [tables.table3]
 title = "Table 3"

@@ -121,8 +121,9 @@ def test_by_case_is_sklearns_auroc_of_aks_for_being_right() -> None:
     right, aks = said.right[3:], seen.scores["aks"][3:]
     assert found.auroc is not None
     assert found.auroc.value == pytest.approx(roc_auc_score(right, aks))
-    assert found.right == pytest.approx(aks[right].mean())
-    assert found.wrong == pytest.approx(aks[~right].mean())
+    assert found.right.value == pytest.approx(aks[right].mean())
+    assert found.wrong.value == pytest.approx(aks[~right].mean())
+    assert found.right.interval.low < found.right.value < found.right.interval.high
     given = np.column_stack([np.ones(27), seen.scores["chance"][3:], said.labels[3:, None] == [1, 2]]).astype(
         float
     )
@@ -134,6 +135,6 @@ def test_by_case_is_sklearns_auroc_of_aks_for_being_right() -> None:
 def test_where_all_decisions_are_right_nothing_is_claimed() -> None:
     one = column(np.random.default_rng(27), 50.0, 0.4)
     found = by_case(one)
-    assert np.isnan(found.wrong)
+    assert found.wrong is None
     assert found.auroc is None
     assert found.adjusted is None

@@ -123,6 +123,35 @@ def test_the_aks_is_averaged_over_seeds_per_patient(finished_study: Path) -> Non
     assert float(form["plus_minus"]) == pytest.approx(np.mean(sds), abs=1e-12)
 
 
+def test_models_are_compared_patient_by_patient(finished_study: Path) -> None:
+    block = (
+        "Less Full-scratch, paired by patient; intervals not adjusted for their number"  # Full's other name
+    )
+    aucs = [
+        [micro(path) for path in cells(finished_study, "evaluate", f"{m}, CM, seed")]
+        for m in ("SimCLR", "Full")
+    ]
+    row = number(
+        finished_study, "table1", block=block, what="micro, own test input", row="CM", model="SimCLR"
+    )
+    assert float(row["value"]) == pytest.approx(np.mean(aucs[0]) - np.mean(aucs[1]), abs=1e-12)
+    assert float(row["seed_sd"]) == pytest.approx(np.std(np.subtract(*aucs), ddof=1), abs=1e-12)
+    each = [
+        [
+            {patient: np.nan_to_num(aks) for patient, aks in patients_aks(path).items()}
+            for path in cells(finished_study, "saliency", f"{m}, CM, seed")
+            if "full" in json.loads((path.parent / "cell.json").read_text())["command"]
+        ]
+        for m in ("Seg", "Full")
+    ]
+    row = number(finished_study, "table1", block=block, measure="AKS", row="CM", model="Seg")
+    differences = [[a[p] - b[p] for p in b] for a, b in zip(*each, strict=True)]
+    assert len(differences) == 2
+    assert float(row["value"]) == pytest.approx(np.mean(differences), abs=1e-12)
+    compared = {r["model"] for r in rows_of(finished_study / "table1-numbers.csv") if r["block"] == block}
+    assert compared == {"Seg", "SimCLR"}
+
+
 def test_overlap_by_class_is_that_of_the_class(finished_study: Path) -> None:
     each = []
     for path in cells(finished_study, "saliency", "SimCLR, CM, seed"):
@@ -206,6 +235,17 @@ def test_a_model_under_two_names_is_one_point(finished_study: Path) -> None:
     assert {row["models"] for row in rows if row["models"]} == {"3, descriptive"}
     points = [row["measure"] for row in rows if row["block"] == "Points: overlap, AUC"]
     assert points == ["Full", "Seg", "SimCLR"] * 3
+
+
+@pytest.mark.parametrize("table", ["table1", "table3", "behaviour", "figure2", "figure2-cases"])
+def test_every_table_says_what_its_preset_is_worth(finished_study: Path, table: str) -> None:
+    assert "preset tiny: numbers of a test" in (finished_study / f"{table}.md").read_text()
+
+
+@pytest.mark.parametrize("table", ["table1", "table3", "behaviour", "figure2-cases"])
+def test_every_table_of_models_says_where_they_are_from(finished_study: Path, table: str) -> None:
+    said = {row["what"] for row in rows_of(finished_study / f"{table}.csv") if row["block"] == "Models"}
+    assert {"initialisation", "image passes", "trained on input", "own test input"} <= said
 
 
 def test_tables_say_what_they_must(finished_study: Path) -> None:

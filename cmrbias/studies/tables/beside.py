@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cmrbias.statistics import Estimate
+from cmrbias.studies.build import Study
 from cmrbias.studies.column import Column
 from cmrbias.studies.facts import Facts
 from cmrbias.studies.numbers import UNRELIABLE, marked, with_interval
@@ -42,16 +43,22 @@ def baselines(columns: Columns) -> Block:
     return Block("What AKS is compared with, own test input", tuple(lines))
 
 
-def models(columns: Columns) -> Block:
-    """Returns what each column is: initialisation, inputs, image passes, patients, cells of its maps."""
-    first = [column.facts for column in columns.on(columns.entry.rows[0])]
+def models(study: Study, rows: Sequence[str], on: Callable[[str], Sequence[Column]]) -> Block:
+    """Returns what each column is: initialisation, inputs, image passes, patients, cells of its maps.
+
+    Args:
+        study: whose.
+        rows: those shown.
+        on: the columns on a row.
+    """
+    first = [column.facts for column in on(rows[0])]
     lines = [
-        Line("model", "", "initialisation", tuple(_start(columns, f) for f in first)),
+        Line("model", "", "initialisation", tuple(_start(study, f) for f in first)),
         Line("model", "", "trained on input", tuple(f.trained_on for f in first)),
         Line("model", "", "own test input", tuple(f.tested_on for f in first)),
     ]
-    for row in columns.entry.rows:
-        each = [column.facts for column in columns.on(row)]
+    for row in rows:
+        each = [column.facts for column in on(row)]
         passes = (f"{f.passes}{' + linear layer' if f.frozen else ''}" for f in each)
         lines.append(Line("model", row, "image passes", tuple(passes)))
         lines.append(Line("model", row, "patients tested", tuple(str(f.patients) for f in each)))
@@ -62,8 +69,8 @@ def models(columns: Columns) -> Block:
     return Block("Models", tuple(lines))
 
 
-def _start(columns: Columns, found: Facts) -> str:
-    given = columns.study.imagenet
+def _start(study: Study, found: Facts) -> str:
+    given = study.imagenet
     imagenet = given is not None and found.initialisation == Path(given.path).name
     return f"ImageNet ({found.initialisation})" if imagenet else found.initialisation
 
@@ -89,11 +96,11 @@ def notes(columns: Columns) -> Iterator[str]:
     yield UNRELIABLE + "."
 
 
-def warnings(columns: Columns) -> Iterator[str]:
-    """Yields what makes the numbers worth less."""
-    if columns.study.preset.warning:
-        yield columns.study.preset.warning
-    sizes = {column.facts.map_size for row in columns.overlap_rows for column in columns.on(row)}
+def warnings(study: Study, columns: Sequence[Column]) -> Iterator[str]:
+    """Yields what makes the numbers of some columns worth less."""
+    if study.preset.warning:
+        yield study.preset.warning
+    sizes = {column.facts.map_size for column in columns}
     for size in sorted(s for s in sizes if s is not None and min(s) < FEWEST):
         yield (
             f"maps of {size[0]} x {size[1]} cells are too few to say where: {FEWEST} x {FEWEST} "

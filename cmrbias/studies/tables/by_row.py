@@ -38,7 +38,32 @@ def by_row(columns: Columns) -> Iterator[Block]:
     measures = _measures(columns)
     lines = [columns.line(measure, row, what, of) for measure, what, rows, of in measures for row in rows]
     yield Block(INTERVALS, tuple(lines))
+    yield from _against(columns)
     yield from seeds(columns, [m for m in measures if m[0] != "normalised AKS" and m[1].endswith(_OWN)])
+
+
+def _against(columns: Columns) -> Iterator[Block]:
+    """Yields what each model has more than another, paired by patient."""
+    for given in columns.entry.against:
+        other = columns.same.get(given, given)
+        lines = []
+        for measure, what, kind, rows in (
+            ("AUC", f"macro, {_OWN}", "macro", columns.entry.rows),
+            ("AUC", f"micro, {_OWN}", "micro", columns.entry.rows),
+            ("AKS", "test input full, vanished maps count 0", "aks", columns.overlap_rows),
+        ):
+            for row in rows:
+                theirs = columns.of(other, row)
+                of = partial(_less, theirs, kind)
+                lines.append(columns.line(measure, row, what, of, none=""))
+        title = (
+            f"Less {columns.study.title(given)}, paired by patient; intervals not adjusted for their number"
+        )
+        yield Block(title, tuple(lines))
+
+
+def _less(other: Column, kind: str, column: Column) -> Measured | None:
+    return None if column is other else column.less(other, kind)
 
 
 def seeds(columns: Columns, measures: Sequence[Measure]) -> Iterator[Block]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from cmrbias.statistics import Estimate
-from cmrbias.studies.build import Study, distinct
-from cmrbias.studies.column import Column
+from cmrbias.studies.build import distinct
+from cmrbias.studies.column import Column, Finished
 from cmrbias.studies.definition import TableEntry
 from cmrbias.studies.numbers import with_interval
 from cmrbias.studies.predictions import Measured
@@ -21,24 +19,18 @@ class Columns:
     """Reads the numbers of a table's models, whose cells are finished.
 
     Args:
-        study: whose.
+        finished: the study.
         name: of the table.
-        folder: the study's directory.
 
     Attributes:
         models: those that differ.
         same: each other model of the table, and which of them it is.
     """
 
-    def __init__(self, study: Study, name: str, folder: Path) -> None:
-        self.study, self.name, self.folder = study, name, folder
-        self.entry: TableEntry = study.definition.tables[name]
-        self.models, self.same = distinct(study, self.entry.columns, self.entry.rows)
-        self.of = cache(self._of)
-
-    def _of(self, model: str, row: str) -> Column:
-        resamples = int(self.study.preset.evaluate.get("resamples", 2000))
-        return Column(tuple(self.study.trials(model, row)), self.folder, resamples)
+    def __init__(self, finished: Finished, name: str) -> None:
+        self.study, self.name, self.of = finished.study, name, finished.column
+        self.entry: TableEntry = self.study.definition.tables[name]
+        self.models, self.same = distinct(self.study, self.entry.columns, self.entry.rows)
 
     def on(self, row: str) -> list[Column]:
         """Returns the models on a row."""
@@ -66,6 +58,7 @@ class Columns:
         of: Callable[[Column], Measured | Estimate | None],
         show: Callable[[Any], str] = with_interval,
         label: str | None = None,
+        none: str = "undefined",
     ) -> Line:
         """Returns a line of numbers of a row.
 
@@ -76,6 +69,7 @@ class Columns:
             of: a number of a column; None where there is none.
             show: makes text of it.
             label: stands for the row: a diagnosis.
+            none: stands where there is no number.
         """
         found = [of(column) for column in self.on(row)]
         numbers = tuple(
@@ -83,7 +77,7 @@ class Columns:
             for model, one in zip(self.models, found, strict=True)
             if one is not None
         )
-        cells = tuple("undefined" if one is None else show(one) for one in found)
+        cells = tuple(none if one is None else show(one) for one in found)
         return Line(measure, label or row, what, cells, numbers)
 
     def _number(
