@@ -90,10 +90,11 @@ def test_flags_reach_the_evaluation(
     assert stored["bootstrap"] == {"resamples": 20, "seed": 4}
     assert stored["precision"] == "bf16"
     assert list(stored["inputs"])[-1] == "swap-self"
-    assert len(stored["against"]) == 6
+    assert [each["input"] for each in stored["against"]].count("BG-gap") == 1
+    assert len(stored["against"]) == 7
     assert stored["bg_gap"]["cases"] == 8
     titled = [line for line in lines if line.startswith(("input ", "BG-gap", "less ", "all test inputs"))]
-    assert len(titled) == 6 + 1 + 1 + 6
+    assert len(titled) == 6 + 1 + 1 + 7
     assert all(line.count("8 of 8 patients were SEEN in training (--allow-seen)") == 2 for line in titled)
 
 
