@@ -105,6 +105,7 @@ def serve(call: Call) -> None:
     threading.Thread(target=_read, args=(asked, work, busy), daemon=True).start()
     # by Ctrl-C while it has nothing to do, or with nobody left who waits for the answer
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits "ignored"
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         while line := work.get():
             answer = _answer(Path(line.rstrip("\n")), call)

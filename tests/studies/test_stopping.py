@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,14 @@ pretrain = { augment = "flip" }
 evaluate = { resamples = 20 }
 saliency = { resamples = 20 }
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def ctrl_c_reaches_what_is_started() -> Iterator[None]:
+    """Tests that run in the background may have SIGINT ignored, which every process inherits."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def start(folder: Path, jobs: int) -> subprocess.Popen[str]:
