@@ -237,6 +237,12 @@ def test_counts_are_exact_past_32_bits():
     assert auc == (2 * n * n - 1) / (2 * n * n) < 1
 
 
+@pytest.mark.parametrize("n", [23_170, 23_171])  # of 4 classes: 92,682^2 / 2 is the first beyond 32 bits
+def test_pairs_are_counted_alike_on_both_sides_of_32_bits(n):
+    arguments = (*sample(n=n, k=4, levels=1000), 3)
+    assert torch.equal(flat(ops.bootstrap_auc(*arguments)), flat(ops.bootstrap_auc_reference(*arguments)))
+
+
 # --- as a statistic -------------------------------------------------------------------------------
 
 
