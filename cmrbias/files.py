@@ -38,6 +38,22 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
+def write_lists_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes ``value`` as JSON, atomically: a line a key, and of a list a line an item.
+
+    For long files: Python indents more deeply ten times slower than it writes lines.
+    """
+
+    def shown(item: Any) -> str:
+        if not isinstance(item, list) or not item:
+            return json.dumps(item, ensure_ascii=False)
+        lines = (json.dumps(each, ensure_ascii=False) for each in item)
+        return "[\n    " + ",\n    ".join(lines) + "\n  ]"
+
+    text = ",\n".join(f"  {json.dumps(key)}: {shown(item)}" for key, item in value.items())
+    write_atomically(path, lambda file: file.write(f"{{\n{text}\n}}\n".encode()))
+
+
 def plain(value: Any) -> Any:
     """Returns a value as JSON has it: None for NaN, lists for tuples, dictionaries for dataclasses."""
     if dataclasses.is_dataclass(value):  # asdict would copy each number deeply, which takes longer than JSON

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cmrbias.files import plain, write_atomically, write_json
+from cmrbias.files import plain, write_atomically, write_lists_json
 from cmrbias.saliency.aggregates import Group
 from cmrbias.saliency.explain import Explanation
 from cmrbias.saliency.subject import Subject
@@ -42,7 +42,7 @@ def write_explanation(explanation: Explanation, folder: Path) -> None:
         write_atomically(folder / "maps.npz", lambda file: np.savez_compressed(file, **arrays))
     methods = [method.name for method in explanation.methods]
     write_overlap(folder / "overlap.csv", records(explanation.rows, subject, methods))
-    write_json(
+    write_lists_json(
         folder / "overlap.json",
         {
             "cohort": str(subject.cases.cohort.path),

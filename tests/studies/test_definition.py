@@ -186,6 +186,10 @@ def test_a_plugins_method_is_a_value_and_its_version_counts(tmp_path: Path, tiny
         ("rows.R = { cohort = 'X' }", r"rows\.R: unknown cohort 'X'"),
         ("rows.R = { trained-on = 'X' }", r"rows\.R: option 'cohort' is required"),
         ("tables.T = { columns = ['A'], rows = [] }", r"tables\.T: unknown model 'A'"),
+        (
+            "models.M = {}\ntables.T = { columns = ['M'], rows = [], against = ['N'] }",
+            r"tables\.T: against: unknown column 'N'",
+        ),
         ("figures.F = { columns = [{ model = 'A' }] }", r"figures\.F: unknown model 'A'"),
         (
             "cohorts.C = {}\nrows.R = { cohort = 'C', label-map = 'A=B' }\nmodels.M = {}\n"
@@ -199,6 +203,17 @@ def test_a_plugins_method_is_a_value_and_its_version_counts(tmp_path: Path, tiny
 def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(CmrbiasError, match=said):
         read(written(tmp_path / "my.toml", text))
+
+
+def test_a_table_of_behaviour_has_cells_of_its_own_and_known_inputs(tmp_path: Path, paper: Study) -> None:
+    behaviour = {cell.name for cell in cells_of(only(paper, "behaviour")) if "all" in cell.options}
+    assert "behaviour of BG-box, CM, seed 0" in behaviour
+    assert not any("all" in cell.options for cell in cells_of(only(paper, "table1")))
+    text = "extends = 'paper'\ntables.T = { columns = ['Full'], rows = ['CM'], inputs = ['hart'] }"
+    with pytest.raises(
+        CmrbiasError, match=r"tables\.T: inputs: unknown test input 'hart': did you mean 'heart'"
+    ):
+        make_study(read(written(tmp_path / "my.toml", text)), paper.plugins, "quick")
 
 
 @pytest.mark.parametrize(
