@@ -22,6 +22,7 @@ from cmrbias.studies.build import Study, all_pairs, cells_of
 from cmrbias.studies.cells import Cell, Given, ordered
 from cmrbias.studies.extent import PHANTOM_FRAMES, phantom_options
 from cmrbias.training.cases import Cases
+from cmrbias.training.initial import check_weights
 from cmrbias.training.labelled import class_target, labelled, refuse_maskless, refuse_unlabelled
 
 _OWN_MAP = "; a study of your own may give this row another label-map, or tables without it"
@@ -134,13 +135,11 @@ def _refuse_seen(tested: _Part, trained: dict[str, _Part]) -> None:
 
 def _check_weights(study: Study) -> None:
     """Raises where weights that were given do not fit the network that starts from them."""
-    from cmrbias.backbones import load_weights
-
     starts = [cell for cell in ordered(cells_of(study)) if isinstance(cell.weights, Given)]
     wanted = {(name, cell.weights) for cell in starts if (name := _flag(cell, "--backbone")) is not None}
     for name, weights in wanted:
         assert isinstance(weights, Given)
-        load_weights(study.plugins.registry("backbones").get(name)(stride=32), weights.path)
+        check_weights(weights.path, name, study.plugins)
 
 
 def _flag(cell: Cell, flag: str) -> str | None:
