@@ -26,7 +26,7 @@ LAYERS = {  # a package or module -> what of cmrbias it must not import
     "training": {"cli", "evaluation"},
     "evaluation": {"cli", "methods"},
     "report": {"cli", "training"},
-    "studies": {"cli", "methods", "augmentations"},
+    "studies": {"cli", "methods", "augmentations", "backbones"},
 }
 
 
