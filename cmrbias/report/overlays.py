@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SHOWN = ("aks", "normalised-aks", "dsc")  # scores in a caption
 OUTLINE = "#56B4E9"  # told apart from the map's colours with any colour vision
 _DPI = 100
-_PANEL, _SIDE = (3.4, 3.4), 2.95  # inches of an overlay with colour bar and titles, and of its image
+_PANEL, _SIDE = (3.5, 3.4), 2.95  # inches of an overlay with colour bar and titles, and of its image
 _OPACITY = 0.45  # of the map where it is strongest
 
 
