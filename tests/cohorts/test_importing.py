@@ -108,6 +108,26 @@ def test_pseudonyms_by_default(tmp_path: Path) -> None:
     assert ids["salt"] == SALT
 
 
+def test_columns_that_look_like_identifiers_are_left_out(tmp_path: Path) -> None:
+    cases = [case_of(0), case_of(2)]
+    cases[0].columns |= {"MRN": "mrn-77", "study_date": "2020-01-01", "PatientBirthDate": "1950-01-01"}
+    report = run(tmp_path, cases, keep_ids=False)
+    cohort = Cohort.open(tmp_path / "out")
+    assert report.identifying == ["MRN", "PatientBirthDate"]
+    assert cohort.meta["provenance"]["columns_left_out"] == ["MRN", "PatientBirthDate"]
+    assert not {"MRN", "PatientBirthDate"} & set(cohort.columns)
+    assert cohort.column("study_date").tolist() == ["0", ""]  # not days since birth
+    assert (
+        "mrn-77" not in (tmp_path / "out.ids.json").read_text() + (tmp_path / "out" / "cases.csv").read_text()
+    )
+
+
+def test_columns_that_look_like_identifiers_can_be_kept(tmp_path: Path) -> None:
+    report = run(tmp_path, [case_of(0, columns={"label": "A", "MRN": "77"})])
+    assert report.identifying == []
+    assert Cohort.open(tmp_path / "out").column("MRN").tolist() == ["77"]
+
+
 def test_the_split_does_not_depend_on_the_salt(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

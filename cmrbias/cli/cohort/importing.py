@@ -83,7 +83,11 @@ def _core_options() -> list[click.Option]:
         ),
         click.Option(["--seed"], type=int, default=0, help="Of the drawn split."),
         click.Option(["--skip-bad"], is_flag=True, help="Leave out cases that cannot be used and list them."),
-        click.Option(["--keep-ids"], is_flag=True, help="Keep identifiers and dates as SRC has them."),
+        click.Option(
+            ["--keep-ids"],
+            is_flag=True,
+            help="Keep identifiers, columns that look so, and dates as in SRC.",
+        ),
         click.Option(
             ["--salt-from"],
             type=path,
@@ -142,6 +146,9 @@ def _print(report: Any) -> None:
         click.echo(f"left out {len(report.left_out)} cases:")
         for line in report.left_out:
             click.echo(f"  {line}")
+    if report.identifying:
+        columns = ", ".join(report.identifying)
+        click.echo(f"left out columns that look like identifiers: {columns} (--keep-ids keeps them)")
     if report.ids is not None:
         click.echo(f"identifiers are pseudonyms; salt and map, for you alone: {report.ids}")
     click.echo(f"next: cmrbias cohort check {report.path}   or   cmrbias cohort show {report.path}")

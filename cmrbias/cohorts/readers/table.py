@@ -39,7 +39,10 @@ class TableOptions:
         None, "what any non-zero pixel of a mask is; without it: 1 RV, 2 MYO, 3 LV"
     )
     case_column: str | None = option(None, "column of the case's name; without it: case, else the path's")
-    patient_column: str | None = option(None, "column of the patient; without it: patient")
+    patient_column: str | None = option(
+        None,
+        "column of the patient; without it: patient (the case's column makes each case a patient of its own)",
+    )
     study_column: str | None = option(None, "column of the study; without it: study")
     split_column: str | None = option(None, "column that says train, test or nothing; without it: split")
     frame_column: str | None = option(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmrbias.cohorts.case import SourceError
+from cmrbias.cohorts.identifiers import patient_columns
 from cmrbias.errors import CmrbiasError, unknown
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def assign_roles(path: Path, header: Sequence[str], rows: Sequence[Row], options
     case = one("--case-column", options.case_column, "case")
     if frame and not case:
         raise CmrbiasError(f"{path}: with a row a frame, a column must name the case: --case-column NAME")
-    return Roles(
+    roles = Roles(
         paths=paths,
         masks=masks,
         case=case or next(iter(paths.values())),
@@ -132,6 +133,23 @@ def assign_roles(path: Path, header: Sequence[str], rows: Sequence[Row], options
         split=one("--split-column", options.split_column, "split"),
         frame=frame,
     )
+    if roles.patient is None:
+        _refuse_unnamed_patients(path, header, roles)
+    return roles
+
+
+def _refuse_unnamed_patients(path: Path, header: Sequence[str], roles: Roles) -> None:
+    """Without a patient's column each case is a patient: images of one would be on both sides of the split.
+
+    Raises:
+        CmrbiasError: a column without a role looks like the patient's.
+    """
+    found = patient_columns(name for name in header if name not in roles.names)
+    if found:
+        raise CmrbiasError(
+            f"{path}: {found[0]!r} looks like the patient's column, but is not named: say "
+            f"--patient-column '{found[0]}' (or --patient-column '{roles.case}' if each case is a patient of its own)"
+        )
 
 
 def _by_frame(

@@ -76,6 +76,22 @@ def test_columns_under_other_names_and_a_template(folder):
     assert cases[0].columns == {}
 
 
+@pytest.mark.parametrize("column", ["patient_id", "PatientID", "Subject"])
+def test_a_column_that_looks_like_the_patient_must_be_named(folder, column):
+    table = f"path,{column}\npng/0.png,p1\npng/1.png,p1\n"
+    with pytest.raises(CmrbiasError, match=f"say --patient-column '{column}' .or --patient-column 'path'"):
+        read(folder, table)
+    _, cases = read(folder, table, patient_column=column)
+    assert [case.patient for case in cases] == ["p1", "p1"]
+    _, cases = read(folder, table, patient_column="path")
+    assert [case.patient for case in cases] == ["png/0.png", "png/1.png"]
+
+
+def test_a_patient_that_names_the_case_need_not_be_named_again(folder):
+    _, (case,) = read(folder, "path,subject_id\npng/0.png,p1\n", case_column="subject_id")
+    assert (case.case, case.patient) == ("p1", "p1")
+
+
 def test_a_row_a_frame(folder):
     reader, (first, second) = read(
         folder,
