@@ -147,8 +147,8 @@ def _refuse_unnamed_patients(path: Path, header: Sequence[str], roles: Roles) ->
     found = patient_columns(name for name in header if name not in roles.names)
     if found:
         raise CmrbiasError(
-            f"{path}: {found[0]!r} looks like the patient's column, but is not named: say "
-            f"--patient-column '{found[0]}' (or --patient-column '{roles.case}' if each case is a patient of its own)"
+            f"{path}: {found[0]!r} looks like the patient's column, but is not named: say --patient-column "
+            f"'{found[0]}' (or --patient-column '{roles.case}' if each case is a patient of its own)"
         )
 
 
