@@ -147,6 +147,20 @@ def test_targets(folder):
     assert [second.columns[name] for name in ("death", "sex", "effusion", "stage")] == [1, "f", -1, "3"]
 
 
+def test_what_pandas_takes_for_missing_is_no_class(folder):
+    reader, cases = read(
+        folder,
+        "path,label,death,seen\npng/0.png,NaN,nan,NA\npng/1.png,DCM,1,x\npng/2.png,na,N/A,\npng/3.png,None,0,NULL\n",
+        target="label,death,seen:present",
+    )
+    assert reader.targets["death"]["kind"] == "binary"
+    assert [case.columns["label"] for case in cases] == [None, "DCM", "na", None]
+    assert [case.columns["death"] for case in cases] == [None, 1, None, 0]
+    assert [case.columns["seen"] for case in cases] == [0, 1, 0, 0]
+    assert "target 'label': 'NaN' counts as an empty cell" in cases[0].notes
+    assert not any("empty cell" in note for note in cases[1].notes)
+
+
 def test_a_column_that_bears_a_cohorts_own_name_is_renamed(folder):
     _, (case,) = read(folder, "path,id,case,mask_ED\npng/0.png,x,7,here\n", case_column="id")
     assert case.case == "x"
