@@ -36,7 +36,8 @@ class CheckReport:
         cases, patients: how many there are.
         findings: errors first.
         balance: target -> value -> split -> cases; an empty value is the key ``""``.
-        masks: frame -> ``complete``, ``incomplete``, ``empty`` -> cases; empty without masks.
+        masks: frame -> ``complete``, ``incomplete``, ``empty``, and ``unreadable`` where there are some ->
+            cases; empty without masks.
         context: how well the heart's mean and SD of intensity tell a target.
     """
 
@@ -87,12 +88,14 @@ class _Pixels:
 
     Attributes:
         digests: of the images' bytes, None where unreadable.
-        constant, empty: (N, frames) bool: image of one value; mask without any label.
+        masked: (N,) bool: whether the masks could be read.
+        constant, empty: (N, frames) bool: image of one value; mask that was read without any label.
         mean, spread: (N, frames) float64 of the stored intensities inside the heart mask; NaN
             where the mask is empty.
     """
 
     digests: list[bytes | None]
+    masked: np.ndarray
     constant: np.ndarray
     empty: np.ndarray
     mean: np.ndarray
@@ -100,30 +103,42 @@ class _Pixels:
 
 
 def _read(cohort: Cohort, progress: Callable[[int], None]) -> tuple[_Pixels, list[Finding]]:
-    """Reads all shards once; one that cannot be read is a finding."""
-    unreadable = []
+    """Reads all shards once; one that cannot be read is a finding, and nothing else is said of it."""
+    unreadable: list[Finding] = []
     shape = (len(cohort), len(cohort.frames))
     pixels = _Pixels(
         [None] * len(cohort),
+        np.zeros(len(cohort), dtype=bool),
         np.zeros(shape, dtype=bool),
-        np.ones(shape, dtype=bool),
+        np.zeros(shape, dtype=bool),
         np.full(shape, np.nan),
         np.full(shape, np.nan),
     )
     for shard in cohort.shards:
         rows = np.arange(shard.first, shard.first + shard.cases)
-        try:
-            images = cohort.images(rows)
-            masks = cohort.masks(rows) if cohort.has_masks else np.zeros_like(images, dtype=np.uint8)
-        except CmrbiasError as error:
-            unreadable.append(Finding("error", "unreadable", str(error)))
-            continue
-        pixels.digests[shard.first : shard.first + shard.cases] = [_digest(image) for image in images]
-        pixels.constant[rows] = images.min(axis=(2, 3)) == images.max(axis=(2, 3))
-        pixels.empty[rows] = ~masks.any(axis=(2, 3))
-        pixels.mean[rows], pixels.spread[rows] = _inside(images, masks)
+        images = _array(cohort.images, rows, unreadable)
+        masks = _array(cohort.masks, rows, unreadable) if cohort.has_masks else None
+        if images is not None:
+            pixels.digests[shard.first : shard.first + shard.cases] = [_digest(image) for image in images]
+            pixels.constant[rows] = images.min(axis=(2, 3)) == images.max(axis=(2, 3))
+        if masks is not None:
+            pixels.masked[rows] = True
+            pixels.empty[rows] = ~masks.any(axis=(2, 3))
+        if images is not None and masks is not None:
+            pixels.mean[rows], pixels.spread[rows] = _inside(images, masks)
         progress(shard.first + shard.cases)
     return pixels, unreadable
+
+
+def _array(
+    read: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, unreadable: list[Finding]
+) -> np.ndarray | None:
+    """Returns what ``read`` gives, or None and one more finding."""
+    try:
+        return read(rows)
+    except CmrbiasError as error:
+        unreadable.append(Finding("error", "unreadable", str(error)))
+        return None
 
 
 def _digest(image: np.ndarray) -> bytes:
@@ -204,14 +219,16 @@ def _mask_findings(cohort: Cohort, pixels: _Pixels) -> tuple[dict[str, dict[str,
     names, complete = cohort.column("case"), cohort.complete()
     advice = "left out of overlap scores and masked input modes"
     for position, frame in enumerate(cohort.frames if cohort.has_masks else ()):
-        empty = pixels.empty[:, position]
-        kinds = {"incomplete": ~empty & ~complete[:, position], "empty": empty}
-        counts[frame] = {"complete": int((~empty & complete[:, position]).sum())}
+        empty, shown = pixels.empty[:, position], pixels.masked & ~pixels.empty[:, position]
+        kinds = {"incomplete": shown & ~complete[:, position], "empty": empty}
+        counts[frame] = {"complete": int((shown & complete[:, position]).sum())}
         for kind, rows in kinds.items():
             counts[frame][kind] = int(rows.sum())
             if rows.any():
                 message = f"{_many(int(rows.sum()), 'mask')} {kind} in frame {frame}, {advice}"
                 found.append(Finding("warning", f"{kind} mask", message, _names(names, rows)))
+        if not pixels.masked.all():
+            counts[frame]["unreadable"] = int((~pixels.masked).sum())
     return counts, found
 
 

@@ -48,7 +48,7 @@ def _print(path: Path, report: Any) -> None:
             [[value or "(empty)", *map(str, counts.values())] for value, counts in values.items()],
         )
     if report.masks:
-        kinds = ["complete", "incomplete", "empty"]
+        kinds = list(next(iter(report.masks.values())))
         rows = [[frame, *(str(counts[kind]) for kind in kinds)] for frame, counts in report.masks.items()]
         _table(["masks", *kinds], rows)
     else:
