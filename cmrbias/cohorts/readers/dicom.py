@@ -47,7 +47,10 @@ class DicomOptions:
 
 
 class DicomReader(Reader):
-    """Import cine stacks (ED and ES) or localizers from DICOM files.
+    """Import DICOM cine or localizers; keeps study_date, manufacturer, scanner, field_strength, sex, age.
+
+    These columns are all that a header gives to the cohort (``HEADER_COLUMNS``); the import makes the date
+    days since the patient's first, unless ``--keep-ids``. A localizer also has its plane, by its orientation.
 
     A case is the cine stack of a study with the most slices or, in a source without cine, one image. With
     ``--contours`` a complete mask holds myocardium and LV pool; Sunnybrook's experts drew the outer contour
