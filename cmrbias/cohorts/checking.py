@@ -71,6 +71,7 @@ def check(cohort: Cohort, progress: Callable[[int], None] = lambda cases: None) 
     balance = {target: _balance(cohort, target) for target in cohort.targets}
     context = context_aucs(cohort, pixels.mean, pixels.spread)
     findings += [*unreadable, *_image_findings(cohort, pixels), *mask_findings, *_balance_findings(balance)]
+    findings += _small_splits(cohort)
     findings += [Finding("warning", "context", c.sentence) for c in context if c.notable]
     return CheckReport(
         cases=len(cohort),
@@ -235,12 +236,29 @@ def _mask_findings(cohort: Cohort, pixels: _Pixels) -> tuple[dict[str, dict[str,
 def _balance_findings(balance: dict[str, dict[str, dict[str, int]]]) -> list[Finding]:
     found = []
     for target, values in balance.items():
+        named = [value for value in values if value]
+        if len(named) < 2:
+            only = f"all that are known are {named[0]!r}" if named else "none is known"
+            message = f"target {target!r}: {only}, so there is nothing to tell apart"
+            found.append(Finding("warning", "class balance", message))
         for value, splits in values.items():
             absent = [split for split, count in splits.items() if count == 0]
             if value and absent:
                 message = f"target {target!r}: no case of {value!r} in {' and '.join(absent)}"
                 found.append(Finding("warning", "class balance", message))
     return found
+
+
+def _small_splits(cohort: Cohort) -> list[Finding]:
+    """Warns of splits with one patient: an interval over patients cannot be had from it, nor training."""
+    pairs = set(zip(cohort.column("split").tolist(), cohort.column("patient").tolist(), strict=True))
+    patients = Counter(split for split, _ in pairs)
+    advice = "figures over patients need several"
+    return [
+        Finding("warning", "small split", f"split {split or '(none)'} holds one patient: {advice}")
+        for split, count in sorted(patients.items())
+        if count == 1
+    ]
 
 
 def _balance(cohort: Cohort, target: str) -> dict[str, dict[str, int]]:

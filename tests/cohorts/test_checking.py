@@ -127,6 +127,25 @@ def test_a_class_absent_from_a_split(tmp_path: Path) -> None:
     assert finding.message == "target 'label': no case of 'B' in test"
 
 
+@pytest.mark.parametrize(("label", "said"), [("A", "all that are known are 'A'"), ("", "none is known")])
+def test_a_single_class(tmp_path: Path, label: str, said: str) -> None:
+    def change(i, row, images, masks):
+        row["label"] = label
+
+    (finding,) = kinds(write(tmp_path / "c", change))["class balance"]
+    assert finding.level == "warning"
+    assert finding.message == f"target 'label': {said}, so there is nothing to tell apart"
+
+
+def test_a_split_of_one_patient(tmp_path: Path) -> None:
+    def change(i, row, images, masks):
+        row["patient"] = "q" if i >= 28 else row["patient"]
+
+    (finding,) = kinds(write(tmp_path / "c", change))["small split"]
+    assert finding.level == "warning"
+    assert finding.message == "split test holds one patient: figures over patients need several"
+
+
 def test_unreadable_and_changed_files(tmp_path: Path) -> None:
     cohort = write(tmp_path / "c")
     shard = tmp_path / "c" / "images-00000.npy"
