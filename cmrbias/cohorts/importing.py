@@ -22,6 +22,8 @@ from cmrbias.cohorts.splits import assign_splits, parse_ratio
 from cmrbias.cohorts.writer import CohortWriter, refuse_existing
 from cmrbias.errors import CmrbiasError
 
+LISTED = 20  # bad cases that are printed
+
 
 @dataclass(frozen=True)
 class ImportReport:
@@ -107,8 +109,8 @@ def import_cohort(
         progress: called with the number of cases read so far.
 
     Raises:
-        CmrbiasError: ``out`` exists, the source cannot be used, some cases cannot (all of them are
-            listed), or a patient is in two splits. Nothing is left behind.
+        CmrbiasError: ``out`` exists, the source cannot be used, some cases cannot (they are listed
+            together), or a patient is in two splits. Nothing is left behind.
     """
     refuse_existing(out)
     ratio = None if split is None else parse_ratio(split)
@@ -222,8 +224,14 @@ def _refuse(log: _Log, skip_bad: bool) -> None:
         advice = "" if skip_bad else "; put them right, or leave them out with --skip-bad"
         raise CmrbiasError(
             f"{len(log.bad)} of {log.read} cases cannot be used, nothing was written{advice}:\n  "
-            + "\n  ".join(log.bad)
+            + "\n  ".join(listed(log.bad))
         )
+
+
+def listed(lines: list[str], where: str = "") -> list[str]:
+    """Returns the first ``LISTED`` lines, and how many more there are (``where`` says where)."""
+    more = len(lines) - LISTED
+    return [*lines[:LISTED], f"... and {more} more{where}"] if more > 0 else lines
 
 
 def _set_pixel_size(writer: CohortWriter) -> None:

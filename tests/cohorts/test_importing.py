@@ -164,6 +164,14 @@ def test_all_bad_cases_are_told_at_once(tmp_path: Path) -> None:
     assert left(tmp_path) == ["source"]
 
 
+def test_of_many_bad_cases_the_first_are_listed(tmp_path: Path) -> None:
+    with pytest.raises(CmrbiasError) as caught:
+        run(tmp_path, [SourceError(f"row {i}: no such file") for i in range(160)])
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("160 of 160 cases cannot be used")
+    assert lines[20:] == ["  row 19: no such file", "  ... and 140 more"]
+
+
 @pytest.mark.parametrize("keep_ids", [True, False])
 def test_bad_cases_can_be_left_out(tmp_path: Path, keep_ids) -> None:
     report = run(tmp_path, [case_of(0), *BAD, case_of(1)], skip_bad=True, keep_ids=keep_ids)

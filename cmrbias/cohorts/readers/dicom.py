@@ -149,9 +149,17 @@ class DicomReader(Reader):
         if not found:
             raise SourceError(
                 f"{folder}: expected a subfolder {' or '.join(names)} with the contours of patient "
-                f"{study.patient!r}, found none"
+                f"{study.patient!r}, found none{self._advice()}"
             )
         return find_contours(found[0])
+
+    def _advice(self) -> str:
+        """Says how a subfolder may be named otherwise, where no table was given."""
+        if self.options.labels is not None:
+            return (
+                f" (named by the column {self.options.contour_column!r} of --labels, else by the PatientID)"
+            )
+        return "; a table may name it: --labels FILE, its column by --contour-column"
 
     def _singles(self, study: Study) -> Iterator[Case | SourceError]:
         """Yields each image of a study's series that are no cine as a case."""

@@ -73,7 +73,7 @@ def read_rows(path: Path) -> tuple[list[str], list[Row], list[SourceError]]:
     """Returns a table's header, its rows, and an error for each row with another number of cells.
 
     Raises:
-        CmrbiasError: missing, not UTF-8 CSV, without rows, or a column is there twice.
+        CmrbiasError: missing, not UTF-8 CSV, another delimiter, without rows, or a column is there twice.
     """
     rows: list[Row] = []
     errors: list[SourceError] = []
@@ -93,14 +93,21 @@ def read_rows(path: Path) -> tuple[list[str], list[Row], list[SourceError]]:
         raise CmrbiasError(f"{path}: no such file; expected a CSV table") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise CmrbiasError(f"{path}: cannot be read as UTF-8 CSV: {error}") from None
+    _check_header(path, header)
+    if not rows:
+        raise CmrbiasError(str(errors[0]) if errors else f"{path}: there is no row below the header")
+    return header, rows, errors
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    if not any(header):
+        raise CmrbiasError(f"{path}: the file is empty; expected a header and a row an image")
+    other = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
+    if other:
+        raise CmrbiasError(f"{path}: its delimiter seems to be {other!r}; expected commas: save it with them")
     twice = [name for name in header if header.count(name) > 1]
     if twice:
         raise CmrbiasError(f"{path}: column {twice[0]!r} is there twice; expected different names")
-    if not rows:
-        raise CmrbiasError(
-            f"{path}: expected a header and at least one row of {len(header)} cells, found none"
-        )
-    return header, rows, errors
 
 
 def assign_roles(path: Path, header: Sequence[str], rows: Sequence[Row], options: TableOptions) -> Roles:
