@@ -36,7 +36,8 @@ class CheckReport:
         cases, patients: how many there are.
         findings: errors first.
         balance: target -> value -> split -> cases; an empty value is the key ``""``.
-        masks: frame -> ``complete``, ``incomplete``, ``empty`` -> cases; empty without masks.
+        masks: frame -> ``complete``, ``incomplete``, ``empty``, and ``unreadable`` where there are some ->
+            cases; empty without masks.
         context: how well the heart's mean and SD of intensity tell a target.
     """
 
@@ -70,6 +71,7 @@ def check(cohort: Cohort, progress: Callable[[int], None] = lambda cases: None) 
     balance = {target: _balance(cohort, target) for target in cohort.targets}
     context = context_aucs(cohort, pixels.mean, pixels.spread)
     findings += [*unreadable, *_image_findings(cohort, pixels), *mask_findings, *_balance_findings(balance)]
+    findings += _small_splits(cohort)
     findings += [Finding("warning", "context", c.sentence) for c in context if c.notable]
     return CheckReport(
         cases=len(cohort),
@@ -87,12 +89,14 @@ class _Pixels:
 
     Attributes:
         digests: of the images' bytes, None where unreadable.
-        constant, empty: (N, frames) bool: image of one value; mask without any label.
+        masked: (N,) bool: whether the masks could be read.
+        constant, empty: (N, frames) bool: image of one value; mask that was read without any label.
         mean, spread: (N, frames) float64 of the stored intensities inside the heart mask; NaN
             where the mask is empty.
     """
 
     digests: list[bytes | None]
+    masked: np.ndarray
     constant: np.ndarray
     empty: np.ndarray
     mean: np.ndarray
@@ -100,30 +104,42 @@ class _Pixels:
 
 
 def _read(cohort: Cohort, progress: Callable[[int], None]) -> tuple[_Pixels, list[Finding]]:
-    """Reads all shards once; one that cannot be read is a finding."""
-    unreadable = []
+    """Reads all shards once; one that cannot be read is a finding, and nothing else is said of it."""
+    unreadable: list[Finding] = []
     shape = (len(cohort), len(cohort.frames))
     pixels = _Pixels(
         [None] * len(cohort),
+        np.zeros(len(cohort), dtype=bool),
         np.zeros(shape, dtype=bool),
-        np.ones(shape, dtype=bool),
+        np.zeros(shape, dtype=bool),
         np.full(shape, np.nan),
         np.full(shape, np.nan),
     )
     for shard in cohort.shards:
         rows = np.arange(shard.first, shard.first + shard.cases)
-        try:
-            images = cohort.images(rows)
-            masks = cohort.masks(rows) if cohort.has_masks else np.zeros_like(images, dtype=np.uint8)
-        except CmrbiasError as error:
-            unreadable.append(Finding("error", "unreadable", str(error)))
-            continue
-        pixels.digests[shard.first : shard.first + shard.cases] = [_digest(image) for image in images]
-        pixels.constant[rows] = images.min(axis=(2, 3)) == images.max(axis=(2, 3))
-        pixels.empty[rows] = ~masks.any(axis=(2, 3))
-        pixels.mean[rows], pixels.spread[rows] = _inside(images, masks)
+        images = _array(cohort.images, rows, unreadable)
+        masks = _array(cohort.masks, rows, unreadable) if cohort.has_masks else None
+        if images is not None:
+            pixels.digests[shard.first : shard.first + shard.cases] = [_digest(image) for image in images]
+            pixels.constant[rows] = images.min(axis=(2, 3)) == images.max(axis=(2, 3))
+        if masks is not None:
+            pixels.masked[rows] = True
+            pixels.empty[rows] = ~masks.any(axis=(2, 3))
+        if images is not None and masks is not None:
+            pixels.mean[rows], pixels.spread[rows] = _inside(images, masks)
         progress(shard.first + shard.cases)
     return pixels, unreadable
+
+
+def _array(
+    read: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, unreadable: list[Finding]
+) -> np.ndarray | None:
+    """Returns what ``read`` gives, or None and one more finding."""
+    try:
+        return read(rows)
+    except CmrbiasError as error:
+        unreadable.append(Finding("error", "unreadable", str(error)))
+        return None
 
 
 def _digest(image: np.ndarray) -> bytes:
@@ -204,26 +220,45 @@ def _mask_findings(cohort: Cohort, pixels: _Pixels) -> tuple[dict[str, dict[str,
     names, complete = cohort.column("case"), cohort.complete()
     advice = "left out of overlap scores and masked input modes"
     for position, frame in enumerate(cohort.frames if cohort.has_masks else ()):
-        empty = pixels.empty[:, position]
-        kinds = {"incomplete": ~empty & ~complete[:, position], "empty": empty}
-        counts[frame] = {"complete": int((~empty & complete[:, position]).sum())}
+        empty, shown = pixels.empty[:, position], pixels.masked & ~pixels.empty[:, position]
+        kinds = {"incomplete": shown & ~complete[:, position], "empty": empty}
+        counts[frame] = {"complete": int((shown & complete[:, position]).sum())}
         for kind, rows in kinds.items():
             counts[frame][kind] = int(rows.sum())
             if rows.any():
                 message = f"{_many(int(rows.sum()), 'mask')} {kind} in frame {frame}, {advice}"
                 found.append(Finding("warning", f"{kind} mask", message, _names(names, rows)))
+        if not pixels.masked.all():
+            counts[frame]["unreadable"] = int((~pixels.masked).sum())
     return counts, found
 
 
 def _balance_findings(balance: dict[str, dict[str, dict[str, int]]]) -> list[Finding]:
     found = []
     for target, values in balance.items():
+        named = [value for value in values if value]
+        if len(named) < 2:
+            only = f"all that are known are {named[0]!r}" if named else "none is known"
+            message = f"target {target!r}: {only}, so there is nothing to tell apart"
+            found.append(Finding("warning", "class balance", message))
         for value, splits in values.items():
             absent = [split for split, count in splits.items() if count == 0]
             if value and absent:
                 message = f"target {target!r}: no case of {value!r} in {' and '.join(absent)}"
                 found.append(Finding("warning", "class balance", message))
     return found
+
+
+def _small_splits(cohort: Cohort) -> list[Finding]:
+    """Warns of splits with one patient: an interval over patients cannot be had from it, nor training."""
+    pairs = set(zip(cohort.column("split").tolist(), cohort.column("patient").tolist(), strict=True))
+    patients = Counter(split for split, _ in pairs)
+    advice = "figures over patients need several"
+    return [
+        Finding("warning", "small split", f"split {split or '(none)'} holds one patient: {advice}")
+        for split, count in sorted(patients.items())
+        if count == 1
+    ]
 
 
 def _balance(cohort: Cohort, target: str) -> dict[str, dict[str, int]]:

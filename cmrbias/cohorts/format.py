@@ -238,9 +238,9 @@ class Cohort:
             found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         except FileNotFoundError:
             raise CmrbiasError(f"{path}: this shard is missing; make or copy the cohort again") from None
-        except (ValueError, EOFError) as error:
+        except (ValueError, EOFError):  # whose texts are of pickles and mmap
             raise CmrbiasError(
-                f"{path}: this shard is truncated or damaged ({error}); make or copy the cohort again"
+                f"{path}: this shard is truncated or damaged: copy it again, or make the cohort again"
             ) from None
         if found.shape != expected or found.dtype != dtype:
             raise CmrbiasError(

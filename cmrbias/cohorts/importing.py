@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cmrbias.cohorts.case import STRUCTURES, Case, Reader, SourceError
+from cmrbias.cohorts.format import ROW_COLUMNS
+from cmrbias.cohorts.identifiers import leave_out_identifiers
 from cmrbias.cohorts.prepare import Prepared, PrepareOptions, preparation, prepare_case
 from cmrbias.cohorts.provenance import SourceDigest, versions
 from cmrbias.cohorts.pseudonyms import ids_file, pseudonymise, write_ids
@@ -19,6 +21,8 @@ from cmrbias.cohorts.rows import row_of
 from cmrbias.cohorts.splits import assign_splits, parse_ratio
 from cmrbias.cohorts.writer import CohortWriter, refuse_existing
 from cmrbias.errors import CmrbiasError
+
+LISTED = 20  # bad cases that are printed
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class ImportReport:
         masks: cases whose masks are complete in all frames, or None without masks.
         notes: what had to be chosen -> in how many cases.
         left_out: one line a case that ``skip_bad`` left out.
+        identifying: columns that were left out because their names look like identifiers.
     """
 
     path: Path
@@ -45,6 +50,7 @@ class ImportReport:
     masks: int | None
     notes: dict[str, int]
     left_out: list[str]
+    identifying: list[str]
 
 
 @dataclass
@@ -57,6 +63,7 @@ class _Log:
     seen: set[str] = field(default_factory=set)
     bad: list[str] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)  # of ``bad``, without identifiers
+    identifying: list[str] = field(default_factory=list)
     read: int = 0
 
     def provenance(self, source: Path, keep_ids: bool) -> dict[str, Any]:
@@ -65,6 +72,7 @@ class _Log:
         return {
             "source": {"name": source.resolve().name, **self.source.summary()},
             "identifiers": "kept" if keep_ids else "pseudonyms",
+            "columns_left_out": self.identifying,
             "notes": dict(self.notes),
             "transforms": dict(self.transforms),
             "left_out": {"cases": len(self.bad), "why": why},
@@ -93,7 +101,7 @@ def import_cohort(
         prepare: size, pixel size, scaling, slice.
         reader_name: for provenance.
         name: the cohort's name; the output folder's by default.
-        keep_ids: keep identifiers and dates as the source has them.
+        keep_ids: keep identifiers and dates as the source has them, and columns that look like identifiers.
         salt: of the pseudonyms; drawn if None.
         skip_bad: leave out cases that cannot be used instead of refusing the source.
         split: ``70/30`` draws the split by patient; None keeps the source's, or draws 70/30.
@@ -101,8 +109,8 @@ def import_cohort(
         progress: called with the number of cases read so far.
 
     Raises:
-        CmrbiasError: ``out`` exists, the source cannot be used, some cases cannot (all of them are
-            listed), or a patient is in two splits. Nothing is left behind.
+        CmrbiasError: ``out`` exists, the source cannot be used, some cases cannot (they are listed
+            together), or a patient is in two splits. Nothing is left behind.
     """
     refuse_existing(out)
     ratio = None if split is None else parse_ratio(split)
@@ -116,6 +124,8 @@ def import_cohort(
             _refuse(log, skip_bad)
             writer.provenance["split"] = assign_splits(writer.rows, writer.targets, ratio, seed)
             _set_pixel_size(writer)
+            if not keep_ids:
+                log.identifying = leave_out_identifiers(writer.rows, (*ROW_COLUMNS, *writer.targets))
             writer.provenance |= log.provenance(source, keep_ids)
             if not keep_ids:
                 pseudonyms, writer.provenance["dates"] = pseudonymise(writer.rows, writer.targets, salt)
@@ -214,8 +224,14 @@ def _refuse(log: _Log, skip_bad: bool) -> None:
         advice = "" if skip_bad else "; put them right, or leave them out with --skip-bad"
         raise CmrbiasError(
             f"{len(log.bad)} of {log.read} cases cannot be used, nothing was written{advice}:\n  "
-            + "\n  ".join(log.bad)
+            + "\n  ".join(listed(log.bad))
         )
+
+
+def listed(lines: list[str], where: str = "") -> list[str]:
+    """Returns the first ``LISTED`` lines, and how many more there are (``where`` says where)."""
+    more = len(lines) - LISTED
+    return [*lines[:LISTED], f"... and {more} more{where}"] if more > 0 else lines
 
 
 def _set_pixel_size(writer: CohortWriter) -> None:
@@ -246,6 +262,7 @@ def _report(writer: CohortWriter, log: _Log, ids: Path | None) -> ImportReport:
         masks=_complete(rows, writer),
         notes=dict(log.notes),
         left_out=log.bad,
+        identifying=log.identifying,
     )
 
 

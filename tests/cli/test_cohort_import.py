@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +141,19 @@ def test_left_out_cases_are_listed(source: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "left out 2 cases:\n  file0: truncated\n  file1: truncated\n" in result.output
     assert f"salt and map, for you alone: {tmp_path / 'out.ids.json'}" in result.output
+
+
+def test_of_many_left_out_cases_the_file_that_lists_all_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "many"
+    source.mkdir()
+    for number in range(31):
+        (source / f"file{number:02d}").touch()
+    result = cmrbias("fake", source, tmp_path / "out", "--bad", 30, "--skip-bad")
+    assert result.exit_code == 0, result.output
+    assert "1 case of 1 patient (" in result.output
+    ids = tmp_path / "out.ids.json"
+    assert f"  file19: truncated\n  ... and 10 more, all in {ids}\n" in result.output
+    assert len(json.loads(ids.read_text())["left_out"]) == 30
 
 
 def test_the_salt_of_an_earlier_import(source: Path, tmp_path: Path) -> None:

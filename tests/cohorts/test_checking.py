@@ -127,6 +127,25 @@ def test_a_class_absent_from_a_split(tmp_path: Path) -> None:
     assert finding.message == "target 'label': no case of 'B' in test"
 
 
+@pytest.mark.parametrize(("label", "said"), [("A", "all that are known are 'A'"), ("", "none is known")])
+def test_a_single_class(tmp_path: Path, label: str, said: str) -> None:
+    def change(i, row, images, masks):
+        row["label"] = label
+
+    (finding,) = kinds(write(tmp_path / "c", change))["class balance"]
+    assert finding.level == "warning"
+    assert finding.message == f"target 'label': {said}, so there is nothing to tell apart"
+
+
+def test_a_split_of_one_patient(tmp_path: Path) -> None:
+    def change(i, row, images, masks):
+        row["patient"] = "q" if i >= 28 else row["patient"]
+
+    (finding,) = kinds(write(tmp_path / "c", change))["small split"]
+    assert finding.level == "warning"
+    assert finding.message == "split test holds one patient: figures over patients need several"
+
+
 def test_unreadable_and_changed_files(tmp_path: Path) -> None:
     cohort = write(tmp_path / "c")
     shard = tmp_path / "c" / "images-00000.npy"
@@ -139,6 +158,32 @@ def test_unreadable_and_changed_files(tmp_path: Path) -> None:
     found = kinds(Cohort.open(tmp_path / "c"))
     assert "shard is missing" in found["unreadable"][0].message
     assert found["unreadable"][0].level == "error"
+
+
+@pytest.mark.parametrize("name", ["images", "masks"])
+@pytest.mark.parametrize("size", [None, 3, 1000])
+def test_what_cannot_be_read_is_not_counted(tmp_path: Path, name: str, size: int | None) -> None:
+    def change(i, row, images, masks):
+        masks[1] = 0 if i == 3 else masks[1]
+
+    write(tmp_path / "c", change)
+    shard = tmp_path / "c" / f"{name}-00000.npy"
+    data = shard.read_bytes()
+    shard.unlink()
+    if size is not None:
+        shard.write_bytes(data[:size])
+    report = check(Cohort.open(tmp_path / "c"))
+    (unreadable,) = [finding for finding in report.findings if finding.kind == "unreadable"]
+    assert ("copy the cohort again" if size is None else "damaged: copy it again") in unreadable.message
+    assert "pickle" not in unreadable.message
+    if name == "masks":
+        nothing = {"complete": 0, "incomplete": 0, "empty": 0, "unreadable": CASES}
+        assert report.masks == {"ED": nothing, "ES": nothing}
+        assert not [finding for finding in report.findings if "mask" in finding.kind]
+    else:
+        assert report.masks["ES"] == {"complete": CASES - 1, "incomplete": 0, "empty": 1}
+    assert not [finding for finding in report.findings if finding.kind in ("constant", "duplicate")]
+    assert report.context == []
 
 
 def test_an_edited_table_is_a_warning(tmp_path: Path) -> None:

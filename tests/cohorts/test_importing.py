@@ -108,6 +108,26 @@ def test_pseudonyms_by_default(tmp_path: Path) -> None:
     assert ids["salt"] == SALT
 
 
+def test_columns_that_look_like_identifiers_are_left_out(tmp_path: Path) -> None:
+    cases = [case_of(0), case_of(2)]
+    cases[0].columns |= {"MRN": "mrn-77", "study_date": "2020-01-01", "PatientBirthDate": "1950-01-01"}
+    report = run(tmp_path, cases, keep_ids=False)
+    cohort = Cohort.open(tmp_path / "out")
+    assert report.identifying == ["MRN", "PatientBirthDate"]
+    assert cohort.meta["provenance"]["columns_left_out"] == ["MRN", "PatientBirthDate"]
+    assert not {"MRN", "PatientBirthDate"} & set(cohort.columns)
+    assert cohort.column("study_date").tolist() == ["0", ""]  # not days since birth
+    assert (
+        "mrn-77" not in (tmp_path / "out.ids.json").read_text() + (tmp_path / "out" / "cases.csv").read_text()
+    )
+
+
+def test_columns_that_look_like_identifiers_can_be_kept(tmp_path: Path) -> None:
+    report = run(tmp_path, [case_of(0, columns={"label": "A", "MRN": "77"})])
+    assert report.identifying == []
+    assert Cohort.open(tmp_path / "out").column("MRN").tolist() == ["77"]
+
+
 def test_the_split_does_not_depend_on_the_salt(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -142,6 +162,14 @@ def test_all_bad_cases_are_told_at_once(tmp_path: Path) -> None:
     for message in MESSAGES:
         assert f"\n  {message}" in str(caught.value)
     assert left(tmp_path) == ["source"]
+
+
+def test_of_many_bad_cases_the_first_are_listed(tmp_path: Path) -> None:
+    with pytest.raises(CmrbiasError) as caught:
+        run(tmp_path, [SourceError(f"row {i}: no such file") for i in range(160)])
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("160 of 160 cases cannot be used")
+    assert lines[20:] == ["  row 19: no such file", "  ... and 140 more"]
 
 
 @pytest.mark.parametrize("keep_ids", [True, False])

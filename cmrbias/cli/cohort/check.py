@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from cmrbias.cli.cohort.text import counted
+
 _NAMED = 8  # cases named a finding; --json names all
 
 
@@ -40,7 +42,7 @@ def _progress(cases: int) -> None:
 
 
 def _print(path: Path, report: Any) -> None:
-    click.echo(f"{path}: {report.cases} cases of {report.patients} patients")
+    click.echo(f"{path}: {counted(report.cases, 'case')} of {counted(report.patients, 'patient')}")
     for target, values in report.balance.items():
         splits = list(next(iter(values.values())))
         _table(
@@ -48,7 +50,7 @@ def _print(path: Path, report: Any) -> None:
             [[value or "(empty)", *map(str, counts.values())] for value, counts in values.items()],
         )
     if report.masks:
-        kinds = ["complete", "incomplete", "empty"]
+        kinds = list(next(iter(report.masks.values())))
         rows = [[frame, *(str(counts[kind]) for kind in kinds)] for frame, counts in report.masks.items()]
         _table(["masks", *kinds], rows)
     else:

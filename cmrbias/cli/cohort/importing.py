@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cmrbias.cli.cohort.text import counted
 from cmrbias.cli.flags import click_options, take
 from cmrbias.cli.lazy import LazyGroup
 from cmrbias.errors import CmrbiasError
@@ -83,7 +84,11 @@ def _core_options() -> list[click.Option]:
         ),
         click.Option(["--seed"], type=int, default=0, help="Of the drawn split."),
         click.Option(["--skip-bad"], is_flag=True, help="Leave out cases that cannot be used and list them."),
-        click.Option(["--keep-ids"], is_flag=True, help="Keep identifiers and dates as SRC has them."),
+        click.Option(
+            ["--keep-ids"],
+            is_flag=True,
+            help="Keep identifiers, columns that look so, and dates as in SRC.",
+        ),
         click.Option(
             ["--salt-from"],
             type=path,
@@ -124,8 +129,11 @@ def _progress(cases: int) -> None:
 
 def _print(report: Any) -> None:
     """Says what was written, what was chosen and left out, and what to run next."""
+    from cmrbias.cohorts.importing import listed
+
     splits = ", ".join(f"{split} {count}" for split, count in report.splits.items())
-    click.echo(f"wrote {report.path}: {report.cases} cases of {report.patients} patients ({splits})")
+    size = f"{counted(report.cases, 'case')} of {counted(report.patients, 'patient')}"
+    click.echo(f"wrote {report.path}: {size} ({splits})")
     for target, values in report.targets.items():
         told = ", ".join(f"{value or '(empty)'} {count}" for value, count in values.items())
         click.echo(f"  {target}: {told}")
@@ -135,13 +143,16 @@ def _print(report: Any) -> None:
         click.echo(f"  masks: complete in all frames in {report.masks} of {report.cases} cases")
     common = sorted(report.notes.items(), key=lambda item: -item[1])
     for note, count in common[:_NOTES]:
-        click.echo(f"  note ({count} {'case' if count == 1 else 'cases'}): {note}")
+        click.echo(f"  note ({counted(count, 'case')}): {note}")
     if len(common) > _NOTES:
         click.echo(f"  and {len(common) - _NOTES} rarer notes: {report.path / 'cohort.json'}")
     if report.left_out:
-        click.echo(f"left out {len(report.left_out)} cases:")
-        for line in report.left_out:
+        click.echo(f"left out {counted(len(report.left_out), 'case')}:")
+        for line in listed(report.left_out, f", all in {report.ids or report.path / 'cohort.json'}"):
             click.echo(f"  {line}")
+    if report.identifying:
+        columns = ", ".join(report.identifying)
+        click.echo(f"left out columns that look like identifiers: {columns} (--keep-ids keeps them)")
     if report.ids is not None:
         click.echo(f"identifiers are pseudonyms; salt and map, for you alone: {report.ids}")
     click.echo(f"next: cmrbias cohort check {report.path}   or   cmrbias cohort show {report.path}")

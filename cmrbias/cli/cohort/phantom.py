@@ -76,9 +76,14 @@ def _report(cohort: Cohort, seconds: float) -> None:
 
 
 def _bias(cue: dict[str, Any]) -> str:
-    """Says how the cue goes with the diagnosis in these cases, and in cases without end."""
+    """Says how the cue goes with the diagnosis, as these cases show it, and as it is in cases without end."""
     achieved, expected = cue["achieved"], cue["expected"] or {}
-    return ", ".join(
-        f"{name} {achieved[key]:.3f}" + (f" (expected {expected[key]:.3f})" if expected else "")
-        for name, key in (("Cramer's V", "cramers_v"), ("AUC of the cue alone", "bayes_auc"))
+    measures = (
+        ("Cramer's V", "cramers_v_corrected", "cramers_v"),
+        ("AUC of the cue alone", "auc_left_out", "bayes_auc"),
     )
+    said = ", ".join(
+        f"{name} {achieved[corrected]:.3f}" + (f" (expected {expected[key]:.3f})" if expected else "")
+        for name, corrected, key in measures
+    )
+    return f"{said}, both corrected for chance"

@@ -86,12 +86,37 @@ def cramers_v(table: np.ndarray) -> float:
     V = sqrt(chi2 / (N (min(rows, columns) - 1))) over the rows and columns that occur, without bias
     correction: independent draws of n cases give about sqrt((K - 1) / n), not 0 (Cramer 1946).
     """
-    table = table[table.sum(1) > 0][:, table.sum(0) > 0]
+    table = _occurring(table)
     if min(table.shape) < 2:
         return 0.0
+    return float(np.sqrt(_phi_squared(table) / (min(table.shape) - 1)))
+
+
+def corrected_cramers_v(counts: np.ndarray) -> float:
+    """Returns the bias-corrected Cramer's V of counts (classes, levels), about 0 for independent draws.
+
+    phi2 = chi2 / n loses what chance adds to it, (r - 1) (c - 1) / (n - 1), but is not below 0; rows r and
+    columns c lose (r - 1)^2 / (n - 1) and (c - 1)^2 / (n - 1) (Bergsma 2013, J. Korean Stat. Soc. 42). 0
+    also where there are no more cases than rows or columns that occur, which tell nothing.
+    """
+    counts = _occurring(counts)
+    if min(counts.shape) < 2 or counts.sum() <= max(counts.shape):
+        return 0.0
+    sides, others = np.array(counts.shape) - 1, counts.sum() - 1
+    phi_squared = max(0.0, _phi_squared(counts) - sides.prod() / others)
+    return float(np.sqrt(phi_squared / (sides - sides**2 / others).min()))
+
+
+def _occurring(table: np.ndarray) -> np.ndarray:
+    """Returns a table without its empty rows and columns."""
+    found: np.ndarray = table[table.sum(1) > 0][:, table.sum(0) > 0]
+    return found
+
+
+def _phi_squared(table: np.ndarray) -> float:
+    """Returns chi2 / N of a table without empty rows and columns."""
     expected = table.sum(1, keepdims=True) * table.sum(0) / table.sum()
-    chi2 = ((table - expected) ** 2 / expected).sum()
-    return float(np.sqrt(chi2 / (table.sum() * (min(table.shape) - 1))))
+    return float(((table - expected) ** 2 / expected).sum() / table.sum())
 
 
 def bayes_auc(table: np.ndarray) -> float:
@@ -99,13 +124,37 @@ def bayes_auc(table: np.ndarray) -> float:
 
     It scores a class by that class's share in each level's column, ties count half. ``table``
     (classes, levels) holds probabilities, or counts: then the classifier has seen the very cases
-    that it is scored on, and is above 0.5 by chance. A table without cases gives 0.5.
+    that it is scored on, and is above 0.5 by chance (see ``left_out_auc``). A table without cases
+    gives 0.5.
     """
     table = table[:, table.sum(0) > 0]
     if not table.size:
         return 0.5
     shares = table / table.sum(0)
     return float(np.mean([_auc(table[k], table.sum(0) - table[k], shares[k]) for k in range(len(table))]))
+
+
+def left_out_auc(counts: np.ndarray) -> float:
+    """Returns the macro one-vs-rest AUC of the cue alone by leave-pair-out, about 0.5 for independent draws.
+
+    Each pair of a case of the class and one of another is ranked by the class's share among the *other*
+    cases of its level (among all others where there are none), ties count half: unlike leaving out one
+    case at a time, that is not biased downwards (Airola et al. 2011, Comput. Stat. Data Anal. 55).
+    ``counts`` (classes, levels); classes without cases, or without others, are left out; 0.5 if none is left.
+    """
+    cases, levels = counts.sum(), counts.sum(0)
+    found = []
+    for own in counts:
+        pairs = np.outer(own, levels - own)
+        if pairs.sum():
+            chance = (own.sum() - 1) / max(cases - 2, 1)
+            alone = levels < 2
+            positive = np.where(alone, chance, (own - 1) / np.where(alone, 1, levels - 1))[:, None]
+            negative = np.where(alone, chance, own / np.where(alone, 1, levels - 1))
+            above = (positive > negative) + 0.5 * (positive == negative)
+            np.fill_diagonal(above, 0.5)  # two cases of one level cannot be told apart
+            found.append((pairs * above).sum() / pairs.sum())
+    return float(np.mean(found)) if found else 0.5
 
 
 def _auc(positives: np.ndarray, negatives: np.ndarray, scores: np.ndarray) -> float:

@@ -14,10 +14,12 @@ import numpy as np
 from cmrbias.cohorts.format import Cohort
 from cmrbias.cohorts.phantom.association import (
     bayes_auc,
+    corrected_cramers_v,
     count_table,
     cramers_v,
     draw_levels,
     expected_table,
+    left_out_auc,
     other_levels,
     permuted_within,
     reversed_map,
@@ -191,7 +193,7 @@ def _provenance(
             **({"form": options.form} if options.cue_form else {}),
             "column": "cue",
             "level_of_class": {name: int(level) for name, level in zip(names, moved, strict=True)},
-            "achieved": _association(count_table(classes, levels, len(names))),
+            "achieved": _achieved(count_table(classes, levels, len(names))),
             "expected": None
             if origin.get("twin_levels") == "other"
             else _association(_expected(options, classes)),
@@ -202,6 +204,15 @@ def _provenance(
 
 def _expected(options: PhantomOptions, classes: np.ndarray) -> np.ndarray:
     return expected_table(_shares(classes), options.cue_strength, _condition(options))
+
+
+def _achieved(counts: np.ndarray) -> dict[str, float]:
+    """Returns the association in these very cases, and what it tells of cases without end.
+
+    With few cases the former is above the expected one by chance.
+    """
+    corrected = {"cramers_v_corrected": corrected_cramers_v(counts), "auc_left_out": left_out_auc(counts)}
+    return {**_association(counts), **corrected}
 
 
 def _association(table: np.ndarray) -> dict[str, float]:

@@ -47,7 +47,10 @@ class DicomOptions:
 
 
 class DicomReader(Reader):
-    """Import cine stacks (ED and ES) or localizers from DICOM files.
+    """Import DICOM cine or localizers; keeps study_date, manufacturer, scanner, field_strength, sex, age.
+
+    These columns are all that a header gives to the cohort (``HEADER_COLUMNS``); the import makes the date
+    days since the patient's first, unless ``--keep-ids``. A localizer also has its plane, by its orientation.
 
     A case is the cine stack of a study with the most slices or, in a source without cine, one image. With
     ``--contours`` a complete mask holds myocardium and LV pool; Sunnybrook's experts drew the outer contour
@@ -146,9 +149,17 @@ class DicomReader(Reader):
         if not found:
             raise SourceError(
                 f"{folder}: expected a subfolder {' or '.join(names)} with the contours of patient "
-                f"{study.patient!r}, found none"
+                f"{study.patient!r}, found none{self._advice()}"
             )
         return find_contours(found[0])
+
+    def _advice(self) -> str:
+        """Says how a subfolder may be named otherwise, where no table was given."""
+        if self.options.labels is not None:
+            return (
+                f" (named by the column {self.options.contour_column!r} of --labels, else by the PatientID)"
+            )
+        return "; a table may name it: --labels FILE, its column by --contour-column"
 
     def _singles(self, study: Study) -> Iterator[Case | SourceError]:
         """Yields each image of a study's series that are no cine as a case."""

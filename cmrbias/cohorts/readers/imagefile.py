@@ -74,8 +74,10 @@ def open_labels(path: Path) -> np.ndarray:
 def _numpy(path: Path) -> ImageFile:
     try:
         pixels = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise SourceError(f"{path}: not a readable .npy file (damaged or cut short?): {error}") from None
+    except (ValueError, OSError, EOFError):  # whose texts are of pickles
+        raise SourceError(
+            f"{path}: not a readable .npy file of numbers (damaged or cut short?): copy it again"
+        ) from None
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.uint8)
     if pixels.dtype.kind not in "iuf":

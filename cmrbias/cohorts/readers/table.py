@@ -17,7 +17,7 @@ from cmrbias.cohorts.format import AREA_COLUMNS, ROW_COLUMNS
 from cmrbias.cohorts.readers.checks import check_finite, checked_labels
 from cmrbias.cohorts.readers.imagefile import ImageFile, open_image, open_labels
 from cmrbias.cohorts.readers.table_rows import Roles, Row, assign_roles, read_rows
-from cmrbias.cohorts.readers.table_targets import Target, parse_targets
+from cmrbias.cohorts.readers.table_targets import MISSING, Target, parse_targets
 from cmrbias.options import option
 
 SPLITS = ("train", "test")
@@ -39,7 +39,10 @@ class TableOptions:
         None, "what any non-zero pixel of a mask is; without it: 1 RV, 2 MYO, 3 LV"
     )
     case_column: str | None = option(None, "column of the case's name; without it: case, else the path's")
-    patient_column: str | None = option(None, "column of the patient; without it: patient")
+    patient_column: str | None = option(
+        None,
+        "column of the patient; without it: patient (the case's column makes each case a patient of its own)",
+    )
     study_column: str | None = option(None, "column of the study; without it: study")
     split_column: str | None = option(None, "column that says train, test or nothing; without it: split")
     frame_column: str | None = option(
@@ -121,6 +124,8 @@ class _Reading:
         case.columns = self._columns(first)
         if not roles.patient:
             case.notes.append("the table names no patient: each case counts as a patient of its own")
+        missing = [(target.name, cell) for target, cell in self._target_cells(first) if cell in MISSING]
+        case.notes += [f"target {name!r}: {cell!r} counts as an empty cell" for name, cell in missing]
         by_frame = self._rows_by_frame(rows)
         self._check_agreement(case, rows)
         for frame, row in by_frame.items():
@@ -145,11 +150,14 @@ class _Reading:
             )
         return split or None
 
+    def _target_cells(self, row: Row) -> list[tuple[Target, str]]:
+        return [(target, row.cells[target.column]) for target in self.targets]
+
     def _columns(self, row: Row) -> dict[str, str | int | None]:
         """Targets, then every column without a role; one that bears a cohort's own name is renamed."""
         used = {*ROW_COLUMNS, *AREA_COLUMNS, "pixel_size", *(target.name for target in self.targets)}
         with row.told():
-            found = {target.name: target.value(row.cells[target.column]) for target in self.targets}
+            found = {target.name: target.value(cell) for target, cell in self._target_cells(row)}
         for name, cell in row.cells.items():
             if name not in self.roles.names and not any(t.name == t.column == name for t in self.targets):
                 taken = name in used or name.startswith("mask_")

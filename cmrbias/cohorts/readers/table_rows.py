@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmrbias.cohorts.case import SourceError
+from cmrbias.cohorts.identifiers import patient_columns
 from cmrbias.errors import CmrbiasError, unknown
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def read_rows(path: Path) -> tuple[list[str], list[Row], list[SourceError]]:
     """Returns a table's header, its rows, and an error for each row with another number of cells.
 
     Raises:
-        CmrbiasError: missing, not UTF-8 CSV, without rows, or a column is there twice.
+        CmrbiasError: missing, not UTF-8 CSV, another delimiter, without rows, or a column is there twice.
     """
     rows: list[Row] = []
     errors: list[SourceError] = []
@@ -92,14 +93,21 @@ def read_rows(path: Path) -> tuple[list[str], list[Row], list[SourceError]]:
         raise CmrbiasError(f"{path}: no such file; expected a CSV table") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise CmrbiasError(f"{path}: cannot be read as UTF-8 CSV: {error}") from None
+    _check_header(path, header)
+    if not rows:
+        raise CmrbiasError(str(errors[0]) if errors else f"{path}: there is no row below the header")
+    return header, rows, errors
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    if not any(header):
+        raise CmrbiasError(f"{path}: the file is empty; expected a header and a row an image")
+    other = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
+    if other:
+        raise CmrbiasError(f"{path}: its delimiter seems to be {other!r}; expected commas: save it with them")
     twice = [name for name in header if header.count(name) > 1]
     if twice:
         raise CmrbiasError(f"{path}: column {twice[0]!r} is there twice; expected different names")
-    if not rows:
-        raise CmrbiasError(
-            f"{path}: expected a header and at least one row of {len(header)} cells, found none"
-        )
-    return header, rows, errors
 
 
 def assign_roles(path: Path, header: Sequence[str], rows: Sequence[Row], options: TableOptions) -> Roles:
@@ -123,7 +131,7 @@ def assign_roles(path: Path, header: Sequence[str], rows: Sequence[Row], options
     case = one("--case-column", options.case_column, "case")
     if frame and not case:
         raise CmrbiasError(f"{path}: with a row a frame, a column must name the case: --case-column NAME")
-    return Roles(
+    roles = Roles(
         paths=paths,
         masks=masks,
         case=case or next(iter(paths.values())),
@@ -132,6 +140,23 @@ def assign_roles(path: Path, header: Sequence[str], rows: Sequence[Row], options
         split=one("--split-column", options.split_column, "split"),
         frame=frame,
     )
+    if roles.patient is None:
+        _refuse_unnamed_patients(path, header, roles)
+    return roles
+
+
+def _refuse_unnamed_patients(path: Path, header: Sequence[str], roles: Roles) -> None:
+    """Without a patient's column each case is a patient: images of one would be on both sides of the split.
+
+    Raises:
+        CmrbiasError: a column without a role looks like the patient's.
+    """
+    found = patient_columns(name for name in header if name not in roles.names)
+    if found:
+        raise CmrbiasError(
+            f"{path}: {found[0]!r} looks like the patient's column, but is not named: say --patient-column "
+            f"'{found[0]}' (or --patient-column '{roles.case}' if each case is a patient of its own)"
+        )
 
 
 def _by_frame(

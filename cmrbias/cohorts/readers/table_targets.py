@@ -17,6 +17,9 @@ from cmrbias.errors import CmrbiasError, unknown
 KINDS = ("class", "binary", "present")
 MOST_CLASSES = 20  # more distinct values are taken for classes only where the user says so
 _BINARY = (-1.0, 0.0, 1.0)
+_PANDAS = "#N/A,#N/A N/A,#NA,-1.#IND,-1.#QNAN,-NaN,-nan,1.#IND,1.#QNAN,<NA>,N/A,NA,NULL,NaN,None,n/a,nan,null"
+MISSING = frozenset(_PANDAS.split(","))
+"""What tables write in an empty cell: those that pandas takes for missing, with the same case."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,12 @@ class Target:
         return {"kind": "class"} if self.kind == "class" else {"kind": "binary", "uncertain": -1}
 
     def value(self, cell: str) -> str | int | None:
-        """Returns the target of a cell, None if it is unknown.
+        """Returns the target of a cell, None if it is unknown: empty, or one of ``MISSING``.
 
         Raises:
             SourceError: the cell of a binary target is not 1, 0, -1 or empty.
         """
+        cell = _filled(cell)
         if self.kind == "present":
             return int(bool(cell))
         if self.kind == "class" or not cell:
@@ -77,7 +81,7 @@ def parse_targets(given: Iterable[str], columns: dict[str, list[str]]) -> list[T
 
 def _guess(text: str, cells: list[str]) -> str:
     """Binary where all values are 1, 0 or -1; class where they are few and not all numbers."""
-    values = {cell for cell in cells if cell}
+    values = {cell for cell in map(_filled, cells) if cell}
     numbers = [_number(value) for value in values]
     if values and all(number in _BINARY for number in numbers):
         return "binary"
@@ -87,6 +91,10 @@ def _guess(text: str, cells: list[str]) -> str:
         f"--target {text}: its column holds {len(values)} different values, from which its kind cannot be "
         f"told: say {text}:class, {text}:binary or {text}:present"
     )
+
+
+def _filled(cell: str) -> str:
+    return "" if cell in MISSING else cell
 
 
 def _number(cell: str) -> float | None:

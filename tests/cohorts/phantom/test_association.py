@@ -7,10 +7,12 @@ from sklearn.metrics import roc_auc_score
 
 from cmrbias.cohorts.phantom.association import (
     bayes_auc,
+    corrected_cramers_v,
     count_table,
     cramers_v,
     draw_levels,
     expected_table,
+    left_out_auc,
     other_levels,
     permuted_within,
     reversed_map,
@@ -47,6 +49,48 @@ def test_bayes_auc_is_scikit_learns(strength):
     posterior = (table / table.sum(0))[:, levels].T
     expected = roc_auc_score(CLASSES, posterior, multi_class="ovr", average="macro")
     assert bayes_auc(table) == pytest.approx(expected, abs=1e-12)
+
+
+def test_corrected_cramers_v_by_hand():
+    """chi2 of [[3, 1], [1, 3]] is 2, phi2 1/4; less 1/7 that is 3/28, and r and c are 2 - 1/7."""
+    assert corrected_cramers_v(np.array([[3, 1], [1, 3]])) == pytest.approx(np.sqrt((3 / 28) / (6 / 7)))
+    assert corrected_cramers_v(np.array([[2, 2], [2, 2]])) == 0
+    assert corrected_cramers_v(2 * np.eye(3)) == pytest.approx(1)
+    assert corrected_cramers_v(np.eye(3)) == 0  # one case a class: nothing to tell chance by
+
+
+def test_the_auc_of_left_out_pairs_by_hand():
+    """Class 0 of [[2, 1], [1, 2]]: its cases' shares are 1/2, 1/2 and 0, those of the others 1 and 1/2, 1/2.
+
+    Pairs of different levels: 2 x 2 ties of 1/2 with 1/2, 1 x 1 of 0 below 1; of the same level 2 + 2 ties.
+    """
+    assert left_out_auc(np.array([[2, 1], [1, 2]])) == pytest.approx(8 * 0.5 / 9)
+    assert left_out_auc(2 * np.eye(3)) == 1
+    assert left_out_auc(np.array([[3, 0], [4, 0]])) == 0.5
+
+
+@pytest.mark.parametrize(("strength", "correct"), [(0.0, 0.5), (0.6, None)])
+def test_chance_in_few_cases_is_corrected_for(strength, correct):
+    """Means of 400 phantoms of 40 cases; without correction V would be 0.3 and the AUC 0.65 at strength 0."""
+    shares, rng = np.full(4, 0.25), np.random.default_rng(5)
+    classes = np.arange(40) % 4
+    drawn = [draw_levels(classes, shares, strength, "as-trained", rng) for _ in range(400)]
+    tables = [count_table(classes, levels, 4) for levels in drawn]
+    expected = expected_table(shares, strength, "as-trained")
+    auc = np.mean([left_out_auc(table) for table in tables])
+    assert auc == pytest.approx(bayes_auc(expected) if correct is None else correct, abs=0.03)
+    assert np.mean([bayes_auc(table) for table in tables]) > auc + 0.02
+    corrected = np.mean([corrected_cramers_v(table) for table in tables])
+    plain = np.mean([cramers_v(table) for table in tables])
+    assert abs(corrected - strength) < abs(plain - strength)
+    assert corrected == pytest.approx(strength, abs=0.09)  # it is cut off at 0
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_many_cases_need_no_correction(strength):
+    table = contingency(levels_at(strength))
+    assert corrected_cramers_v(table) == pytest.approx(cramers_v(table), abs=0.02)
+    assert left_out_auc(table) == pytest.approx(bayes_auc(table), abs=0.02)
 
 
 @pytest.mark.parametrize("strength", STRENGTHS)

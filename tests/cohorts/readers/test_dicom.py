@@ -9,6 +9,7 @@ import pytest
 
 from cmrbias.cohorts.case import Case, SourceError
 from cmrbias.cohorts.readers.dicom import DicomOptions, DicomReader
+from cmrbias.cohorts.readers.dicom_files import HEADER_COLUMNS
 from cmrbias.errors import CmrbiasError
 
 
@@ -233,6 +234,12 @@ def test_no_header_field_is_kept_but_those_of_the_list(dicom, tmp_path):
         "study_date": "20200131", "manufacturer": "ACME", "scanner": None, "field_strength": "1.5",
         "sex": "F", "age": 53,
     }  # fmt: skip
+
+
+def test_the_summary_names_the_header_fields_that_are_kept():
+    """It is what ``plugins show dicom`` prints, as the README says."""
+    kept = DicomReader.__doc__.split("\n")[0].partition("; keeps ")[2].rstrip(".")
+    assert kept.split(", ") == list(HEADER_COLUMNS)
 
 
 def test_an_empty_patient_id_is_the_folders_name(dicom, tmp_path):

@@ -89,6 +89,11 @@ def test_the_contour_folder_may_be_named_by_a_column_of_labels(dicom, tmp_path):
     assert dicom.values(case, "ED") == dicom.expected(3, 3)
     (error,) = dicom.read(tmp_path / "src", contours=tmp_path / "contours")
     assert "expected a subfolder P1 with the contours of patient 'P1', found none" in str(error)
+    assert "a table may name it: --labels FILE, its column by --contour-column" in str(error)
+    labels = dicom.write_labels(tmp_path / "other.csv", [["P1", "SC-2", "61", "HCM"]])
+    (error,) = dicom.read(tmp_path / "src", contours=tmp_path / "contours", labels=labels)
+    assert "expected a subfolder SC-2 or P1" in str(error)
+    assert "named by the column 'OriginalID' of --labels" in str(error)
 
 
 def test_a_contour_without_its_image_is_named(dicom, tmp_path):

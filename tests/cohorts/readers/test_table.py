@@ -76,6 +76,22 @@ def test_columns_under_other_names_and_a_template(folder):
     assert cases[0].columns == {}
 
 
+@pytest.mark.parametrize("column", ["patient_id", "PatientID", "Subject"])
+def test_a_column_that_looks_like_the_patient_must_be_named(folder, column):
+    table = f"path,{column}\npng/0.png,p1\npng/1.png,p1\n"
+    with pytest.raises(CmrbiasError, match=f"say --patient-column '{column}' .or --patient-column 'path'"):
+        read(folder, table)
+    _, cases = read(folder, table, patient_column=column)
+    assert [case.patient for case in cases] == ["p1", "p1"]
+    _, cases = read(folder, table, patient_column="path")
+    assert [case.patient for case in cases] == ["png/0.png", "png/1.png"]
+
+
+def test_a_patient_that_names_the_case_need_not_be_named_again(folder):
+    _, (case,) = read(folder, "path,subject_id\npng/0.png,p1\n", case_column="subject_id")
+    assert (case.case, case.patient) == ("p1", "p1")
+
+
 def test_a_row_a_frame(folder):
     reader, (first, second) = read(
         folder,
@@ -129,6 +145,20 @@ def test_targets(folder):
         "death": 0, "sex": "m", "effusion": 1, "stage": "1", "death_offset": None, "grade": "1",
     }  # fmt: skip
     assert [second.columns[name] for name in ("death", "sex", "effusion", "stage")] == [1, "f", -1, "3"]
+
+
+def test_what_pandas_takes_for_missing_is_no_class(folder):
+    reader, cases = read(
+        folder,
+        "path,label,death,seen\npng/0.png,NaN,nan,NA\npng/1.png,DCM,1,x\npng/2.png,na,N/A,\npng/3.png,None,0,NULL\n",
+        target="label,death,seen:present",
+    )
+    assert reader.targets["death"]["kind"] == "binary"
+    assert [case.columns["label"] for case in cases] == [None, "DCM", "na", None]
+    assert [case.columns["death"] for case in cases] == [None, 1, None, 0]
+    assert [case.columns["seen"] for case in cases] == [0, 1, 0, 0]
+    assert "target 'label': 'NaN' counts as an empty cell" in cases[0].notes
+    assert not any("empty cell" in note for note in cases[1].notes)
 
 
 def test_a_column_that_bears_a_cohorts_own_name_is_renamed(folder):
@@ -215,8 +245,12 @@ def test_frames_that_do_not_make_a_case(folder, rows, message):
             "--mask-column names the frames",
         ),
         ("path,path\nx,y\n", {}, "'path' is there twice"),
-        ("path\n", {}, "at least one row"),
-        ("", {}, "at least one row"),
+        ("path\n", {}, "there is no row below the header"),
+        ("", {}, "the file is empty"),
+        ("\n", {}, "the file is empty"),
+        ("path,label,age\nx,y\n", {}, "row 2: expected 3 cells, found 2"),
+        ("path;label\nx;y\n", {}, "delimiter seems to be ';'; expected commas"),
+        ("path\tlabel\nx\ty\n", {}, r"delimiter seems to be '\\t'; expected commas"),
         ('path\n"x\n', {}, "cannot be read as UTF-8 CSV"),
     ],
 )
