@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from cmrbias.cohorts.format import Cohort
 from cmrbias.errors import CmrbiasError
 from cmrbias.evaluation.conditions import Condition, condition, input_names, modes_of
 from cmrbias.evaluation.destination import destination
@@ -116,15 +117,18 @@ def evaluate(
         bg_gap=background_gap(predictions, sampling),
         comparisons=[*adjusted(pairs), *adjusted(gaps)],
         twins=reliance,
-        notes=[
-            note
-            for each in (subject, *others)
-            for note in cohort_notes(each.run, each.classifier, asked.cohort)
-        ],
+        notes=_notes((subject, *others), (asked.cohort, *opened)),
         out=folder,
     )
     write_evaluation(evaluation)
     return evaluation
+
+
+def _notes(subjects: Sequence[Subject], cohorts: Sequence[Cohort]) -> list[str]:
+    """Returns what to know of the runs on the cohort and of its twins, each sentence once."""
+    tested, *twins = cohorts
+    notes = [note for each in subjects for note in cohort_notes(each.run, each.classifier, tested)]
+    return list(dict.fromkeys([*notes, *(twin.edited for twin in twins if twin.edited)]))
 
 
 def _subjects(

@@ -108,7 +108,7 @@ def evaluate_findings(
         baseline=baseline,
         seen=seen,
         balanced=tuple(balanced),
-        notes=notes,
+        notes=list(dict.fromkeys(notes)),
     )
 
 

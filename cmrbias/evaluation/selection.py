@@ -55,9 +55,10 @@ def selected_cases(run: Run, classifier: Classifier, cohort: Cohort, split: str)
 def cohort_notes(run: Run, classifier: Classifier, cohort: Cohort) -> list[str]:
     """Returns how a cohort's images differ from those that the run was trained on, a line each.
 
-    A line for their size (see ``size_notes``), one for the frames of a case.
+    A line if its table was edited, one for the images' size (see ``size_notes``), one for the frames of a
+    case.
     """
-    said = size_notes(run, cohort, classifier.image_size)
+    said = [*filter(None, [cohort.edited]), *size_notes(run, cohort, classifier.image_size)]
     trained = StoredImages.of_run(run)
     if trained is not None and trained.frames != cohort.frames:
         said.append(

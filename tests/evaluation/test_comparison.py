@@ -304,6 +304,30 @@ def test_scores_of_another_cohort_are_never_overwritten(
         evaluate(run, out=tmp_path)
 
 
+def test_an_edited_copy_of_the_run_s_cohort_is_another_cohort(
+    run: Path, small_cohort: Path, evaluate: Evaluate, tmp_path: Path
+) -> None:
+    """Labels that were edited must not replace the run's own scores under the digest of the originals."""
+    evaluate(run)
+    before = (run / "scores.json").read_bytes()
+    copy = tmp_path / "edited"
+    shutil.copytree(small_cohort, copy)
+    swap = str.maketrans("AB", "BA")
+    head, *lines = (copy / "cases.csv").read_text().splitlines()
+    column = head.split(",").index("label")
+    rows = [line.split(",") for line in lines]
+    table = [head, *(",".join([*r[:column], r[column].translate(swap), *r[column + 1 :]]) for r in rows)]
+    (copy / "cases.csv").write_text("\n".join(table) + "\n")
+    evaluation = evaluate(run, copy)
+    assert evaluation.out == run / "evaluations" / "edited"
+    assert (run / "scores.json").read_bytes() == before
+    assert f"warning: {copy / 'cases.csv'}: was edited after the cohort was made" in evaluation.notes[0]
+    assert evaluation.notes[0] in tables(evaluation)
+    assert stored(evaluation)["tested"]["cohort digest"] != json.loads(before)["tested"]["cohort digest"]
+    with pytest.raises(CmrbiasError, match="holds the scores of another cohort digest"):
+        evaluate(run, copy, out=run)
+
+
 def test_a_cohort_that_has_changed_since_training_is_asked_for_by_name(
     make_cohort: Any, train: Callable[..., Path], evaluate: Evaluate
 ) -> None:
