@@ -132,10 +132,12 @@ def _overlap(run: Path, flags: dict[str, Any], plugins: Any) -> None:
         progress=_progress(),
     )
     out = flags["out"] or destination(explanation.subject)
-    write_explanation(explanation, out)
+    replaced = write_explanation(explanation, out)
     for line in tables(explanation):
         click.echo(line)
     click.echo("")
+    if replaced:
+        click.echo(replaced)
     click.echo(f"wrote {out} (overlap.csv: a row a case, frame and class; overlap.json: all means)")
     if flags["overlays"]:
         from cmrbias.report.overlays import draw_overlays

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,33 @@ def destination(run: Run, asked: Asked, out: Path | None) -> Path:
             f"found {found.get(other)!r}: choose another --out"
         )
     return folder
+
+
+def lost(file: Path, earlier: Mapping[str, Iterable[Any]], now: Mapping[str, Iterable[Any]]) -> str:
+    """Returns a line on results of an earlier call that this one replaces and does not hold, else empty.
+
+    Args:
+        file: that is written anew.
+        earlier, now: what both calls hold, for example ``{"input": ["full", "heart"]}``.
+    """
+    held = {what: set(map(str, values)) for what, values in now.items()}
+    gone = {
+        what: [name for name in dict.fromkeys(map(str, values)) if name not in held.get(what, ())]
+        for what, values in earlier.items()
+    }
+    listed = "; ".join(f"{what} {', '.join(names)}" for what, names in gone.items() if names)
+    if not listed:
+        return ""
+    return f"{file}: results of an earlier call were replaced by this one's: {listed} (--out keeps both)"
+
+
+def stored_json(file: Path) -> dict[str, Any]:
+    """Returns what a file of results holds; nothing if there is none, or none that can be read."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def tested(asked: Asked) -> dict[str, Any]:

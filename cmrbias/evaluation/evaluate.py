@@ -120,8 +120,7 @@ def evaluate(
         notes=_notes((subject, *others), (asked.cohort, *opened)),
         out=folder,
     )
-    write_evaluation(evaluation)
-    return evaluation
+    return write_evaluation(evaluation)
 
 
 def _notes(subjects: Sequence[Subject], cohorts: Sequence[Cohort]) -> list[str]:

@@ -106,6 +106,15 @@ def test_kept_maps_are_those_of_the_predicted_class_that_were_scored(cli, small_
     assert scored > 0
 
 
+def test_results_that_a_later_call_was_not_asked_for_are_named_when_replaced(cli, tmp_path):
+    said = "results of an earlier call were replaced by this one's: "
+    assert said not in cli("--target", "all").output
+    lines = cli("--method", "layercam", "--threshold", 0.4).output
+    assert said + "method gradcam" in lines
+    assert "; --target all; --threshold 0.5 (--out keeps both)" in lines
+    assert said not in cli("--method", "layercam", "--method", "gradcam", "--threshold", 0.4).output
+
+
 def test_no_maps_are_kept_unasked(cli, tmp_path):
     assert cli().exit_code == 0
     assert not (tmp_path / "out" / "maps.npz").exists()

@@ -328,6 +328,19 @@ def test_an_edited_copy_of_the_run_s_cohort_is_another_cohort(
         evaluate(run, copy, out=run)
 
 
+def test_results_that_a_later_call_was_not_asked_for_are_named_when_replaced(
+    run: Path, train: Callable[..., Path], small_cohort: Path, evaluate: Evaluate, tmp_path: Path
+) -> None:
+    other, out = train(small_cohort, seed=1), tmp_path / "out"
+    assert evaluate(run, inputs=["full", "heart"], against=[other], out=out).replaced == ""
+    assert evaluate(run, inputs=["heart", "full", "silhouette"], against=[other], out=out).replaced == ""
+    assert evaluate(run, inputs=["heart"], out=out).replaced == (
+        f"{out / 'scores.json'}: results of an earlier call were replaced by this one's: input full, "
+        f"silhouette; --against {other} (--out keeps both)"
+    )
+    assert evaluate(run, inputs=["heart"], out=out).replaced == ""
+
+
 def test_a_cohort_that_has_changed_since_training_is_asked_for_by_name(
     make_cohort: Any, train: Callable[..., Path], evaluate: Evaluate
 ) -> None:
