@@ -25,7 +25,7 @@ from cmrbias.evaluation.pairs import (
     compare,
 )
 from cmrbias.evaluation.prediction import Progress, predict
-from cmrbias.evaluation.selection import cohort_notes, tested_cohort
+from cmrbias.evaluation.selection import cohort_notes, run_notes, tested_cohort
 from cmrbias.evaluation.subject import Asked, Subject, open_subject
 from cmrbias.evaluation.twins import open_twins, twinned
 from cmrbias.plugins import Plugins
@@ -126,7 +126,8 @@ def evaluate(
 def _notes(subjects: Sequence[Subject], cohorts: Sequence[Cohort]) -> list[str]:
     """Returns what to know of the runs on the cohort and of its twins, each sentence once."""
     tested, *twins = cohorts
-    notes = [note for each in subjects for note in cohort_notes(each.run, each.classifier, tested)]
+    notes = [note for each in subjects for note in run_notes(each.run)]
+    notes += [note for each in subjects for note in cohort_notes(each.run, each.classifier, tested)]
     return list(dict.fromkeys([*notes, *(twin.edited for twin in twins if twin.edited)]))
 
 

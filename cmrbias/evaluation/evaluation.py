@@ -41,7 +41,8 @@ class Evaluation:
         bg_gap: ``swap-same-class`` less ``swap-other-class``, if both were tested.
         comparisons: with each other run under each test input, then in BG-gap, if its inputs were tested.
         twins: with the predictions of each twin of the cohort under each test input.
-        notes: how the cohort's images differ from those of the trainings, a sentence each.
+        notes: what to know of the runs' weights, of an edited table, and how the cohort's images differ from
+            those of the trainings, a sentence each.
         out: the directory of ``predictions.csv`` and ``scores.json``.
         replaced: a line on results in ``out`` of an earlier call that this one does not hold, else empty.
     """

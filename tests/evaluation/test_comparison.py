@@ -341,6 +341,25 @@ def test_results_that_a_later_call_was_not_asked_for_are_named_when_replaced(
     assert evaluate(run, inputs=["heart"], out=out).replaced == ""
 
 
+def test_weights_that_are_not_those_of_the_best_or_last_epoch_are_told(
+    three_classes: Path, train: Callable[..., Path], evaluate: Evaluate, tiny_plugins: Plugins
+) -> None:
+    run = train(three_classes, epochs=2, validation=0.34)
+    assert evaluate(run, inputs=["full"]).notes == []
+    (run / "best.pt").unlink()
+    (gone,) = evaluate(run, inputs=["full"]).notes
+    assert gone.startswith(f"warning: {run / 'best.pt'}: is gone")
+    assert "the weights are those of last.pt" in gone
+    log = run / "log.jsonl"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+    evaluation = evaluate(run, inputs=["full"])
+    assert evaluation.notes[0] == gone
+    assert f"{run}: trained 1 of 2 epochs" in evaluation.notes[1]
+    assert stored(evaluation)["notes"] == evaluation.notes
+    notes = cmrbias.explain(run, plugins=tiny_plugins, resamples=20).notes
+    assert set(evaluation.notes) <= set(notes)
+
+
 def test_a_cohort_that_has_changed_since_training_is_asked_for_by_name(
     make_cohort: Any, train: Callable[..., Path], evaluate: Evaluate
 ) -> None:
