@@ -166,21 +166,33 @@ def test_against_other_runs(
     arguments = (first.probabilities, second.probabilities, first.labels, first.patients)
     expected = auc_differences(*arguments, classes=["A", "B", "C"], resamples=50)
     last = evaluation.comparisons[-1]
-    assert last.pair.auc == expected
+    assert repr(last.pair.auc) == repr(expected)  # as NaN is not itself
     assert last.pair.accuracy.value == pytest.approx(
         np.mean(
             [(first.correct * 1.0 - second.correct)[first.patients == p].mean() for p in set(first.patients)]
         )
     )
-    macro = holm(np.array([each.pair.auc.macro.p for each in evaluation.comparisons]))
-    assert [each.holm["macro"] for each in evaluation.comparisons] == macro.tolist()
-    p = [[each.pair.auc.per_class[name].p for name in "ABC"] for each in evaluation.comparisons]
-    by_class = [[each.holm[name] for name in "ABC"] for each in evaluation.comparisons]
-    np.testing.assert_array_equal(np.ravel(by_class), holm(np.ravel(p)))
-    said = "\n".join(tables(evaluation))
+    for names in (["micro"], ["macro"], "ABC"):
+        pairs = [(each, name) for each in evaluation.comparisons for name in names]
+        found = [getattr(each.pair.auc, name, each.pair.auc.per_class.get(name)) for each, name in pairs]
+        p = np.array([difference.p for difference in found])
+        tested = np.array([difference.fewest >= 10 for difference in found])
+        assert 0 < tested.sum() < len(tested)  # under input heart class A has nine patients
+        assert np.isnan(p[~tested]).all()
+        adjusted = np.array([each.holm[name] for each, name in pairs])
+        np.testing.assert_array_equal(adjusted[tested], holm(p[tested]))
+        assert np.isnan(adjusted[~tested]).all()
+        assert {each.tests[name] for each, name in pairs} == {tested.sum()}
+    lines = list(tables(evaluation))
+    said = "\n".join(lines)
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"less {others[1]}, input heart"))
+    (row,) = [line for line in lines[start:] if line.startswith("  AUC A  ")]
+    assert row.split()[6:8] == ["30", "-"]
+    assert "over 2 tests each of micro and macro (runs and test inputs) and over 10 of classes" in said
     assert f"less {others[1]}, input heart, paired: 30 patients, 32 cases" in said
     assert "p (DeLong, Holm)" in said
-    assert stored(evaluation)["against"][3]["pair"]["auc"]["macro"]["p"] == expected.macro.p
+    assert stored(evaluation)["against"][2]["pair"]["auc"]["macro"]["p"] > 0
+    assert stored(evaluation)["against"][3]["pair"]["auc"]["macro"]["p"] is None
 
 
 def test_bg_gaps_of_runs_are_compared(
@@ -203,9 +215,13 @@ def test_bg_gaps_of_runs_are_compared(
         assert gap.pair.auc.macro.estimate.value == pytest.approx(macro)
         found = [each.probabilities for each in four]
         arguments = (four[0].labels, four[0].patients, ["A", "B", "C"])
-        assert gap.pair.auc == auc_contrast(found, (1, -1, -1, 1), *arguments, resamples=50)
-    p = holm(np.array([each.pair.auc.macro.p for each in gaps]))
-    assert [each.holm["macro"] for each in gaps] == p.tolist()
+        expected = auc_contrast(found, (1, -1, -1, 1), *arguments, resamples=50)
+        assert repr(gap.pair.auc) == repr(expected)
+        of_macro = expected.macro.estimate.intervals[-1]
+        assert -2 <= of_macro.low < of_macro.high <= 2
+    p = holm(np.array([each.pair.auc.per_class[name].p for each in gaps for name in "BC"]))
+    assert [each.holm[name] for each in gaps for name in "BC"] == p.tolist()
+    assert all(np.isnan(each.holm["macro"]) for each in gaps)  # class A has nine patients with donors
     said = "\n".join(tables(evaluation))
     assert f"BG-gap less that of {others[1]}, paired: 30 patients, 32 cases" in said
     (plain,) = evaluate(three, inputs=["full"], against=others[:1]).comparisons
