@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from cmrbias.errors import CmrbiasError
+from cmrbias.files import refuse_unwritable
 from cmrbias.options import pairs
 
 OF_OVERLAP = (
@@ -112,6 +113,8 @@ def command(ctx: click.Context, /, run: Path, **flags: Any) -> None:
     if flags["threads"]:
         torch.set_num_threads(flags["threads"])
     _refuse_useless(ctx, flags)
+    if flags["out"]:
+        refuse_unwritable(flags["out"])
     (_sanity if flags["sanity"] else _overlap)(run, flags, ctx.obj())
 
 

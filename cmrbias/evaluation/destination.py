@@ -9,6 +9,7 @@ from typing import Any
 
 from cmrbias.errors import CmrbiasError
 from cmrbias.evaluation.subject import Asked
+from cmrbias.files import refuse_unwritable
 from cmrbias.training.run import Run
 
 SCORES, PREDICTIONS = "scores.json", "predictions.csv"
@@ -22,9 +23,10 @@ def destination(run: Run, asked: Asked, out: Path | None) -> Path:
     another split and ``-mapped`` for a label map.
 
     Raises:
-        CmrbiasError: it holds scores of another cohort, split, column or label map.
+        CmrbiasError: it holds scores of another cohort, split, column or label map, or is not writable.
     """
     folder = out or _default(run, asked)
+    refuse_unwritable(folder)
     try:
         stored = json.loads((folder / SCORES).read_text())
         found: Any = stored["tested"]

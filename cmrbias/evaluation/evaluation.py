@@ -21,7 +21,7 @@ from cmrbias.evaluation.pairs import Against, Pair
 from cmrbias.evaluation.prediction import Predictions
 from cmrbias.evaluation.subject import Asked, Subject
 from cmrbias.evaluation.twins import Twinned
-from cmrbias.files import write_atomically, write_json
+from cmrbias.files import make_folder, write_atomically, write_json
 from cmrbias.statistics import Estimate
 from cmrbias.training.run import versions
 
@@ -97,7 +97,7 @@ def write_evaluation(evaluation: Evaluation) -> Evaluation:
     """Writes ``predictions.csv``, then ``scores.json``, each whole or not at all; says what they replaced."""
     file, scores = evaluation.out / SCORES, evaluation.as_dict()
     replaced = lost(file, _contents(stored_json(file)), _contents(scores))
-    evaluation.out.mkdir(parents=True, exist_ok=True)
+    make_folder(evaluation.out)
     text = _table(evaluation)
     write_atomically(evaluation.out / PREDICTIONS, lambda file: file.write(text.encode()))
     write_json(file, scores)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cmrbias.evaluation.destination import lost, stored_json
-from cmrbias.files import plain, write_atomically, write_lists_json
+from cmrbias.files import make_folder, plain, write_atomically, write_lists_json
 from cmrbias.saliency.aggregates import Group
 from cmrbias.saliency.explain import Explanation
 from cmrbias.saliency.subject import Subject
@@ -39,7 +39,7 @@ def write_explanation(explanation: Explanation, folder: Path) -> str:
     Returns:
         A line on results of an earlier call that these replaced and do not hold, else ``""``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     subject = explanation.subject
     if explanation.maps:
         names = subject.cases.cohort.column("case")[subject.cases.case[subject.rows]]

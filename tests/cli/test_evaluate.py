@@ -114,6 +114,8 @@ def test_flags_reach_the_evaluation(
         (["--label-map", "A=A,A=B"], "--label-map: class 'A' is there twice"),
         (["--cohort", "nowhere"], "nowhere is not a cohort"),
         (["--against", "nowhere"], "nowhere: not a run"),
+        (["--out", f"{__file__}/ev"], f"{__file__}/ev: not writable: {__file__} is a file"),
+        (["--out", "/proc/ev"], "/proc/ev: not writable: nothing can be made in /proc"),
     ],
 )
 def test_wrong_input_is_one_line(

@@ -477,6 +477,8 @@ def test_sanity_is_told_by_a_sentence_a_line_and_written(cli, run, tmp_path):
         (["--sanity", "--overlays", "2"], "--overlays: has no part in --sanity"),
         (["--sanity", "--target", "true"], "--target: has no part in --sanity"),
         (["--sanity", "--reproduce", "x"], "x: not a run"),
+        (["--out", f"{__file__}/ev"], f"{__file__}/ev: not writable: {__file__} is a file, no folder"),
+        (["--out", "/proc/ev"], "/proc/ev: not writable: nothing can be made in /proc"),
     ],
 )
 def test_flags_that_would_do_nothing_are_refused(cli, arguments, message):
