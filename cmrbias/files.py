@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -11,13 +12,68 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cmrbias.errors import CmrbiasError
+
+_PLACE = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder, and those above it, unless it is there.
+
+    Raises:
+        CmrbiasError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raises a CmrbiasError if a folder can neither be written into nor made, before anything is computed."""
+    try:
+        with tempfile.TemporaryFile(dir=_nearest(folder)):
+            pass
+    except OSError as error:
+        raise unwritable(folder, error) from None
+
+
+def unwritable(path: Path, error: OSError) -> Exception:
+    """Returns what to raise where the system refuses to make a file or folder.
+
+    It is one line that names ``path``, which is what the user gave, not a hidden one beside it; the error
+    itself if the place is not to blame, as on a full disk.
+    """
+    if error.errno not in _PLACE:
+        error.filename = str(path)
+        return error
+    nearest = _nearest(path)
+    if not nearest.is_dir():
+        return CmrbiasError(f"{path}: not writable: {nearest} is a file, no folder: choose another place")
+    return CmrbiasError(f"{path}: not writable: nothing can be made in {nearest}: choose another place")
+
+
+def _nearest(path: Path) -> Path:
+    """Returns ``path``, or what is nearest above it that exists."""
+    return next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
+
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """Calls ``write`` with an open temporary file beside ``path``, syncs it and renames it to ``path``.
 
     The temporary file is removed if anything raises, a full disk included.
+
+    Raises:
+        CmrbiasError: nothing can be made where ``path`` is.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        if not path.parent.exists():
+            raise CmrbiasError(
+                f"{path}: there is no folder {path.parent}: make it, or choose another"
+            ) from None
+        raise unwritable(path, error) from None
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)

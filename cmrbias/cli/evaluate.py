@@ -132,6 +132,8 @@ def command(
     for line in tables(evaluation):
         click.echo(line)
     click.echo("")
+    if evaluation.replaced:
+        click.echo(evaluation.replaced)
     click.echo(
         f"wrote {evaluation.out} (predictions.csv: a row a case and test input; scores.json: all figures)"
     )

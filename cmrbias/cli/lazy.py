@@ -55,7 +55,8 @@ def one_line(call: Callable[[], Any]) -> Any:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
         where = f"{error.filename}: " if error.filename else ""
+        todo = "free some space or choose" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose"
         raise click.ClickException(
-            f"{where}{error.strerror}: nothing half-written was kept; free some space or choose "
-            "another directory, then run the command again"
+            f"{where}{error.strerror}: nothing half-written was kept; {todo} another directory, then run the "
+            "command again"
         ) from None

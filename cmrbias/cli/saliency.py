@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from cmrbias.errors import CmrbiasError
+from cmrbias.files import refuse_unwritable
 from cmrbias.options import pairs
 
 OF_OVERLAP = (
@@ -112,6 +113,8 @@ def command(ctx: click.Context, /, run: Path, **flags: Any) -> None:
     if flags["threads"]:
         torch.set_num_threads(flags["threads"])
     _refuse_useless(ctx, flags)
+    if flags["out"]:
+        refuse_unwritable(flags["out"])
     (_sanity if flags["sanity"] else _overlap)(run, flags, ctx.obj())
 
 
@@ -132,10 +135,12 @@ def _overlap(run: Path, flags: dict[str, Any], plugins: Any) -> None:
         progress=_progress(),
     )
     out = flags["out"] or destination(explanation.subject)
-    write_explanation(explanation, out)
+    replaced = write_explanation(explanation, out)
     for line in tables(explanation):
         click.echo(line)
     click.echo("")
+    if replaced:
+        click.echo(replaced)
     click.echo(f"wrote {out} (overlap.csv: a row a case, frame and class; overlap.json: all means)")
     if flags["overlays"]:
         from cmrbias.report.overlays import draw_overlays

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cmrbias.cohorts.context import ContextAuc, context_aucs
-from cmrbias.cohorts.format import TABLE, Cohort, cohort_digest
+from cmrbias.cohorts.format import TABLE, Cohort
 from cmrbias.cohorts.splits import patients_in_two_splits
 from cmrbias.errors import CmrbiasError
 
@@ -182,8 +182,8 @@ def _changed(cohort: Cohort) -> list[Finding]:
                 found.append(
                     Finding("error", "changed", f"{path.name} is not what was written: copy it again")
                 )
-    if not found and cohort_digest(cohort.meta["shards"], cohort.path / TABLE) != cohort.digest:
-        message = f"{TABLE} was edited: the digest in cohort.json, which runs record, is not this table's"
+    if not found and cohort.edited:
+        message = f"{TABLE} was edited since cohort.json was written: to runs this is another cohort"
         found.append(Finding("warning", "changed", message))
     return found
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Cohort:
     Attributes:
         path: its directory.
         meta: ``cohort.json`` as it is.
-        digest: SHA-256 that changes with any image, mask or row.
+        recorded: the digest in ``cohort.json``, made while writing (see ``digest``).
         frames: the names of a case's frames, for example ``("ED", "ES")``.
         structures: what a complete mask holds, for example ``("RV", "MYO", "LV")``.
         targets: column name to ``{"kind": "class", "classes": [...]}`` or
@@ -60,7 +61,7 @@ class Cohort:
     def __init__(self, path: Path, meta: dict[str, Any]) -> None:
         self.path = path
         self.meta = meta
-        self.digest: str = meta["digest"]
+        self.recorded: str = meta["digest"]
         self.frames: tuple[str, ...] = tuple(meta["frames"])
         self.structures: tuple[str, ...] = tuple(meta["structures"])
         self.targets: dict[str, dict[str, Any]] = meta["targets"]
@@ -103,6 +104,22 @@ class Cohort:
     def __len__(self) -> int:
         """The number of cases."""
         return self.shards[-1].first + self.shards[-1].cases if self.shards else 0
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the shards' recorded digests and the table as it is now."""
+        return cohort_digest(self.meta["shards"], self.path / TABLE)
+
+    @property
+    def edited(self) -> str:
+        """A sentence if the table is not the one that was written, else empty."""
+        if self.digest == self.recorded:
+            return ""
+        return (
+            f"warning: {self.path / TABLE}: was edited after the cohort was made: this counts as another "
+            f"cohort (digest {self.digest[:12]}, made with {self.recorded[:12]}); if that was not meant, see "
+            f"'cmrbias cohort check {self.path}' and import again"
+        )
 
     def images(self, cases: np.ndarray) -> np.ndarray:
         """Returns images (n, frames, H, W) of row numbers ``cases`` (n,), in the stored dtype.

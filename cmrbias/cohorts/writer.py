@@ -17,6 +17,7 @@ import numpy as np
 from cmrbias.cohorts.case import STRUCTURES
 from cmrbias.cohorts.format import AREA_COLUMNS, HEADER, ROW_COLUMNS, TABLE, VERSION, cohort_digest
 from cmrbias.errors import CmrbiasError
+from cmrbias.files import unwritable
 
 SHARD_CASES = 256
 
@@ -67,7 +68,10 @@ class CohortWriter:
         self._folder = self.out.with_name(f".{self.out.name}.{os.getpid()}.partial")
 
     def __enter__(self) -> CohortWriter:
-        self._folder.mkdir(parents=True)
+        try:
+            self._folder.mkdir(parents=True)
+        except OSError as error:
+            raise unwritable(self.out, error) from None
         return self
 
     def __exit__(

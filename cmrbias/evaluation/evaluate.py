@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from cmrbias.cohorts.format import Cohort
 from cmrbias.errors import CmrbiasError
 from cmrbias.evaluation.conditions import Condition, condition, input_names, modes_of
 from cmrbias.evaluation.destination import destination
@@ -24,7 +25,7 @@ from cmrbias.evaluation.pairs import (
     compare,
 )
 from cmrbias.evaluation.prediction import Progress, predict
-from cmrbias.evaluation.selection import cohort_notes, tested_cohort
+from cmrbias.evaluation.selection import cohort_notes, run_notes, tested_cohort
 from cmrbias.evaluation.subject import Asked, Subject, open_subject
 from cmrbias.evaluation.twins import open_twins, twinned
 from cmrbias.plugins import Plugins
@@ -116,15 +117,18 @@ def evaluate(
         bg_gap=background_gap(predictions, sampling),
         comparisons=[*adjusted(pairs), *adjusted(gaps)],
         twins=reliance,
-        notes=[
-            note
-            for each in (subject, *others)
-            for note in cohort_notes(each.run, each.classifier, asked.cohort)
-        ],
+        notes=_notes((subject, *others), (asked.cohort, *opened)),
         out=folder,
     )
-    write_evaluation(evaluation)
-    return evaluation
+    return write_evaluation(evaluation)
+
+
+def _notes(subjects: Sequence[Subject], cohorts: Sequence[Cohort]) -> list[str]:
+    """Returns what to know of the runs on the cohort and of its twins, each sentence once."""
+    tested, *twins = cohorts
+    notes = [note for each in subjects for note in run_notes(each.run)]
+    notes += [note for each in subjects for note in cohort_notes(each.run, each.classifier, tested)]
+    return list(dict.fromkeys([*notes, *(twin.edited for twin in twins if twin.edited)]))
 
 
 def _subjects(

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from cmrbias.evaluation.destination import PREDICTIONS, SCORES, tested
+from cmrbias.evaluation.destination import PREDICTIONS, SCORES, lost, stored_json, tested
 from cmrbias.evaluation.measures import InputScores, Resampling
 from cmrbias.evaluation.pairs import Against, Pair
 from cmrbias.evaluation.prediction import Predictions
 from cmrbias.evaluation.subject import Asked, Subject
 from cmrbias.evaluation.twins import Twinned
-from cmrbias.files import write_atomically, write_json
+from cmrbias.files import make_folder, write_atomically, write_json
 from cmrbias.statistics import Estimate
 from cmrbias.training.run import versions
 
@@ -41,8 +41,10 @@ class Evaluation:
         bg_gap: ``swap-same-class`` less ``swap-other-class``, if both were tested.
         comparisons: with each other run under each test input, then in BG-gap, if its inputs were tested.
         twins: with the predictions of each twin of the cohort under each test input.
-        notes: how the cohort's images differ from those of the trainings, a sentence each.
+        notes: what to know of the runs' weights, of an edited table, and how the cohort's images differ from
+            those of the trainings, a sentence each.
         out: the directory of ``predictions.csv`` and ``scores.json``.
+        replaced: a line on results in ``out`` of an earlier call that this one does not hold, else empty.
     """
 
     asked: Asked
@@ -57,6 +59,7 @@ class Evaluation:
     twins: list[Twinned]
     notes: list[str]
     out: Path
+    replaced: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Returns what ``scores.json`` holds: plain values, None for what is undefined."""
@@ -90,12 +93,24 @@ class Evaluation:
         }
 
 
-def write_evaluation(evaluation: Evaluation) -> None:
-    """Writes ``predictions.csv``, then ``scores.json``, each whole or not at all."""
-    evaluation.out.mkdir(parents=True, exist_ok=True)
+def write_evaluation(evaluation: Evaluation) -> Evaluation:
+    """Writes ``predictions.csv``, then ``scores.json``, each whole or not at all; says what they replaced."""
+    file, scores = evaluation.out / SCORES, evaluation.as_dict()
+    replaced = lost(file, _contents(stored_json(file)), _contents(scores))
+    make_folder(evaluation.out)
     text = _table(evaluation)
     write_atomically(evaluation.out / PREDICTIONS, lambda file: file.write(text.encode()))
-    write_json(evaluation.out / SCORES, evaluation.as_dict())
+    write_json(file, scores)
+    return dataclasses.replace(evaluation, replaced=replaced)
+
+
+def _contents(scores: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Returns what a ``scores.json`` has figures of."""
+    return {
+        "input": list(scores.get("inputs", ())),
+        "--against": [each["run"] for each in scores.get("against", ())],
+        "--twins": [each["cohort"] for each in scores.get("twins", ())],
+    }
 
 
 def plain(value: Any) -> Any:

@@ -17,7 +17,7 @@ from cmrbias.evaluation.destination import PREDICTIONS, SCORES, destination, tes
 from cmrbias.evaluation.seen import Seen
 from cmrbias.evaluation.studies import Studies
 from cmrbias.evaluation.subject import Asked
-from cmrbias.files import write_atomically, write_json
+from cmrbias.files import make_folder, write_atomically, write_json
 from cmrbias.statistics.findings import MEASURES, FindingScores
 from cmrbias.statistics.interval import Estimate
 from cmrbias.training.run import Run
@@ -124,7 +124,7 @@ class FindingEvaluation:
             CmrbiasError: that directory holds the scores of another cohort or split.
         """
         folder = destination(Run.open(Path(next(iter(self.seen)))), Asked(self.cohort, self.split), out)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         text = self.table()
         write_atomically(folder / PREDICTIONS, lambda file: file.write(text.encode()))
         write_json(folder / SCORES, self.as_dict())

@@ -12,7 +12,7 @@ from cmrbias.backbones import Classifier, load_classifier
 from cmrbias.errors import CmrbiasError
 from cmrbias.evaluation.finding_evaluation import FindingEvaluation
 from cmrbias.evaluation.seen import Seen, count_seen
-from cmrbias.evaluation.selection import cohort_notes, selected_cases, shown_rows, tested_cohort
+from cmrbias.evaluation.selection import cohort_notes, run_notes, selected_cases, shown_rows, tested_cohort
 from cmrbias.evaluation.stream import stream_cases
 from cmrbias.evaluation.studies import Studies, refuse_one_outcome, studies_of
 from cmrbias.plugins import Plugins
@@ -84,7 +84,7 @@ def evaluate_findings(
         if studies is None:
             studies = studies_of(opened, cases.case, findings)
             refuse_one_outcome(opened, split, findings, studies.outcomes)
-        notes += cohort_notes(run, classifier, opened)
+        notes += [*run_notes(run), *cohort_notes(run, classifier, opened)]
         if run.info["record"].get("balanced"):
             balanced.append(str(path))
         seen[str(path)] = count_seen(run, opened.column("patient")[cases.case], allow_seen)
@@ -108,7 +108,7 @@ def evaluate_findings(
         baseline=baseline,
         seen=seen,
         balanced=tuple(balanced),
-        notes=notes,
+        notes=list(dict.fromkeys(notes)),
     )
 
 

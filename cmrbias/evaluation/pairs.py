@@ -13,9 +13,10 @@ from cmrbias.evaluation.measures import Resampling
 from cmrbias.evaluation.prediction import Predictions, paired
 from cmrbias.statistics import (
     AucDifferences,
+    Difference,
     Estimate,
     auc_contrast,
-    holm,
+    holm_of,
     mean_estimate,
     patient_means,
     patient_strata,
@@ -55,13 +56,15 @@ class Against:
         pair: the differences.
         holm: p-values of the AUCs (``micro``, ``macro``, and by class name), adjusted for all comparisons
             of the same kind in this evaluation: runs, test inputs and, for classes, classes; those in
-            BG-gap are a kind of their own.
+            BG-gap are a kind of their own. NaN with too few patients in a class for a test.
+        tests: by the same names, over how many tests.
     """
 
     run: str
     input: str
     pair: Pair
     holm: dict[str, float] = field(default_factory=dict)
+    tests: dict[str, int] = field(default_factory=dict)
 
 
 def compare(first: Predictions, second: Predictions, sampling: Resampling) -> Pair:
@@ -137,12 +140,19 @@ def adjusted(pairs: Sequence[Against]) -> list[Against]:
     """Returns the comparisons with their p-values adjusted for being several (Holm)."""
     if not pairs:
         return []
-    p = {name: np.array([getattr(each.pair.auc, name).p for each in pairs]) for name in ("micro", "macro")}
-    found = {name: holm(values) for name, values in p.items()}
     classes = list(pairs[0].pair.auc.per_class)
-    table = np.array([[each.pair.auc.per_class[name].p for name in classes] for each in pairs])
-    found |= dict(zip(classes, holm(table.ravel()).reshape(table.shape).T, strict=True))
-    return [
-        replace(each, holm={name: float(values[row]) for name, values in found.items()})
-        for row, each in enumerate(pairs)
-    ]
+    families = [["micro"], ["macro"], classes]
+    found = [replace(each, holm={}, tests={}) for each in pairs]
+    for names in families:
+        family = [_named(each.pair.auc, name) for each in pairs for name in names]
+        values = holm_of(family).reshape(len(pairs), len(names)).tolist()
+        count = sum(difference.tested for difference in family)
+        for each, row in zip(found, values, strict=True):
+            each.holm.update(zip(names, row, strict=True))
+            each.tests.update(dict.fromkeys(names, count))
+    return found
+
+
+def _named(auc: AucDifferences, name: str) -> Difference:
+    """Returns the difference in ``micro``, ``macro`` or the AUC of a class."""
+    return {"micro": auc.micro, "macro": auc.macro, **auc.per_class}[name]

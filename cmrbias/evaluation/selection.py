@@ -52,12 +52,35 @@ def selected_cases(run: Run, classifier: Classifier, cohort: Cohort, split: str)
     return Cases(cohort, cohort.cases(split), classifier.frames)
 
 
+def run_notes(run: Run) -> list[str]:
+    """Returns what is unusual about the weights of a run of ``finetune`` or ``probe``, a line each.
+
+    A line if ``best.pt`` is gone, so that those of the last epoch are taken, and one if the training was
+    stopped before its last epoch.
+    """
+    said, trained = [], [line["epoch"] for line in run.log if line["epoch"] > 0]
+    if any("val_auc" in line for line in run.log if line["epoch"] > 0) and not run.best.exists():
+        said.append(
+            f"warning: {run.best}: is gone, though epochs were selected by validation: the weights are "
+            f"those of {run.last.name}, the last epoch; train again to have the best"
+        )
+    epochs = run.info["settings"]["recipe"]["epochs"]
+    done = max(trained, default=0)
+    if done < epochs:
+        said.append(
+            f"warning: {run.path}: trained {done} of {epochs} epochs: to end it, "
+            f"--resume {run.path} of the command that it was trained by"
+        )
+    return said
+
+
 def cohort_notes(run: Run, classifier: Classifier, cohort: Cohort) -> list[str]:
     """Returns how a cohort's images differ from those that the run was trained on, a line each.
 
-    A line for their size (see ``size_notes``), one for the frames of a case.
+    A line if its table was edited, one for the images' size (see ``size_notes``), one for the frames of a
+    case.
     """
-    said = size_notes(run, cohort, classifier.image_size)
+    said = [*filter(None, [cohort.edited]), *size_notes(run, cohort, classifier.image_size)]
     trained = StoredImages.of_run(run)
     if trained is not None and trained.frames != cohort.frames:
         said.append(

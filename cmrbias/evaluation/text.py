@@ -10,7 +10,8 @@ from cmrbias.evaluation.evaluation import Evaluation
 from cmrbias.evaluation.measures import InputScores
 from cmrbias.evaluation.pairs import BG_GAP, Against, Pair
 from cmrbias.evaluation.twins import OTHER, Twinned
-from cmrbias.statistics import Estimate, Interval
+from cmrbias.statistics import Difference, Estimate, Interval
+from cmrbias.statistics.interval import FEW_PATIENTS
 
 HEADER = ("figure", "value", "95 % interval", "n", "how", "unreliable", "in small samples")
 SHOWN = ("sensitivity", "specificity", "F1")  # by class; the others are in scores.json
@@ -176,11 +177,25 @@ def _differences(pair: Pair, comparison: Against | None = None) -> Iterator[str]
     rows.append(_row("probability of the label", pair.label_probability, notes))
     header: Row = HEADER
     if comparison is not None:
-        p = [*map(_p, (comparison.holm[name.removeprefix("AUC ")] for name, _ in named)), "", ""]
+        p = [_p(comparison, name.removeprefix("AUC "), difference) for name, difference in named]
         header = (*header[:4], "p (DeLong, Holm)", *header[4:])
-        rows = [(*row[:4], value, *row[4:]) for row, value in zip(rows, p, strict=True)]
+        rows = [(*row[:4], value, *row[4:]) for row, value in zip(rows, [*p, "", ""], strict=True)]
     yield from aligned([header, *rows])
     yield from notes.lines()
+    if comparison is not None:
+        yield f"  {_tests(comparison)}"
+
+
+def _tests(comparison: Against) -> str:
+    """Returns what p is, beside the interval, and over how many tests it is adjusted."""
+    counts = comparison.tests
+    kind = "runs" if comparison.input == BG_GAP else "runs and test inputs"
+    by_class = counts[next(iter(comparison.pair.auc.per_class))]
+    return (
+        f"p: DeLong's paired test, by Holm over {counts['micro']} tests each of micro and macro ({kind}) and "
+        f"over {by_class} of classes; the interval is the bootstrap's, so the two may disagree; -: under "
+        f"{FEW_PATIENTS} patients in a class, too few for the test"
+    )
 
 
 def _twin(twin: Twinned) -> Iterator[str]:
@@ -194,7 +209,10 @@ def _twin(twin: Twinned) -> Iterator[str]:
     yield from notes.lines()
 
 
-def _p(value: float) -> str:
+def _p(comparison: Against, name: str, difference: Difference) -> str:
+    value = comparison.holm[name]
+    if not difference.tested:
+        return "-"
     return "undefined" if math.isnan(value) else f"{value:.3g}"
 
 

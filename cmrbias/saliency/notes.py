@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmrbias.evaluation.selection import cohort_notes
+from cmrbias.evaluation.selection import cohort_notes, run_notes
 from cmrbias.saliency.dilation import MARGINS
 from cmrbias.saliency.subject import Subject
 
@@ -29,8 +29,9 @@ def coarse_note(method: str, height: int, width: int, stride: int) -> list[str]:
 
 
 def subject_notes(subject: Subject) -> list[str]:
-    """Returns other image sizes, what was left out, donors, unknown labels, patients that were seen."""
-    said = cohort_notes(subject.run, subject.classifier, subject.cases.cohort)
+    """Returns what is said of the run, other image sizes, what was left out, donors, labels, who was seen."""
+    said = run_notes(subject.run)
+    said += cohort_notes(subject.run, subject.classifier, subject.cases.cohort)
     if subject.left_out:
         each = ", ".join(f"{name} {count}" for name, count in subject.left_out.items())
         said.append(f"left out: frames without a complete heart mask ({each})")

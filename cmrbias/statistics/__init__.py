@@ -8,7 +8,13 @@ patient form a cluster. Start with ``auc_summary``, ``auc_differences``, ``class
 from cmrbias.resampling import PatientDraws, patient_strata
 from cmrbias.statistics.aggregate import Aggregate, aggregate, patient_means
 from cmrbias.statistics.auc import Aucs, binary_auc, one_vs_rest_aucs
-from cmrbias.statistics.auc_differences import AucDifferences, Difference, auc_contrast, auc_differences
+from cmrbias.statistics.auc_differences import (
+    AucDifferences,
+    Difference,
+    auc_contrast,
+    auc_differences,
+    holm_of,
+)
 from cmrbias.statistics.auc_statistic import auc_statistic, weighted_auc
 from cmrbias.statistics.auc_summary import AucSummary, auc_summary
 from cmrbias.statistics.average_precision import average_precision
@@ -66,6 +72,7 @@ __all__ = [
     "hanley_mcneil_interval",
     "hanley_mcneil_se",
     "holm",
+    "holm_of",
     "jackknife",
     "macro_hanley_mcneil",
     "mean_estimate",

@@ -16,7 +16,7 @@ from cmrbias.statistics.bootstrap import Replicates, Statistic, bootstrap
 from cmrbias.statistics.delong import auc_covariance, pooled_covariance
 from cmrbias.statistics.distributions import two_sided_p, two_sided_z
 from cmrbias.statistics.inputs import class_names, outcome_matrix, patient_numbers
-from cmrbias.statistics.interval import Estimate, Interval, estimate, few
+from cmrbias.statistics.interval import FEW_PATIENTS, Estimate, Interval, estimate, few
 from cmrbias.statistics.multiplicity import holm
 
 
@@ -26,12 +26,20 @@ class Difference:
 
     Attributes:
         estimate: with percentile (printed) and BCa interval of the paired bootstrap, and DeLong's.
-        p: two-sided, of DeLong's paired test (micro: Obuchowski's); NaN where the variance is 0 or
-            unknown, but 1 for equal AUCs.
+        p: two-sided, of DeLong's paired test (micro: Obuchowski's), which is one of large samples: NaN with
+            under ``FEW_PATIENTS`` on a side of a class; and where the variance is 0 or unknown, but 1 for
+            equal AUCs.
+        fewest: patients on the smaller side of the class, or of the smallest class, that it rests on.
     """
 
     estimate: Estimate
     p: float
+    fewest: int
+
+    @property
+    def tested(self) -> bool:
+        """Whether there are enough patients for the test."""
+        return self.fewest >= FEW_PATIENTS
 
 
 @dataclass(frozen=True)
@@ -41,13 +49,24 @@ class AucDifferences:
     Attributes:
         per_class: by class name.
         micro, macro: of the pooled and the mean AUC.
-        holm: by class name, the classes' p-values adjusted for being several.
+        holm: by class name, the classes' p-values adjusted for being several (see ``holm_of``).
     """
 
     per_class: dict[str, Difference]
     micro: Difference
     macro: Difference
     holm: dict[str, float]
+
+
+def holm_of(differences: Sequence[Difference]) -> np.ndarray:
+    """Returns p-values adjusted for those differences that are tested (Holm): (M,), NaN for the others.
+
+    Those with too few patients for the test do not count as comparisons.
+    """
+    tested = np.array([difference.tested for difference in differences])
+    adjusted = np.full(len(differences), np.nan)
+    adjusted[tested] = holm(np.array([difference.p for difference in differences])[tested])
+    return adjusted
 
 
 def auc_differences(
@@ -115,11 +134,12 @@ def auc_contrast(
     sizes = group_sizes(outcomes, numbers)
     fewest = [min(size) for size in sizes]
     fewest += 2 * [min(fewest)]  # micro and macro rest on every class
+    bound = float(np.abs(weights).sum() / 2)  # of a difference 1, of a difference of two 2
     *per_class, micro, macro = (
-        _difference(replicates, column, variances[column], fewest[column], level)
+        _difference(replicates, column, variances[column], fewest[column], level, bound)
         for column in range(len(variances))
     )
-    adjusted = holm(np.array([difference.p for difference in per_class])).tolist()
+    adjusted = holm_of(per_class).tolist()
     return AucDifferences(
         per_class=dict(zip(names, per_class, strict=True)),
         micro=micro,
@@ -151,15 +171,17 @@ def _variances(
 
 
 def _difference(
-    replicates: Replicates, column: int, variance: float, fewest: int, level: float
+    replicates: Replicates, column: int, variance: float, fewest: int, level: float, bound: float
 ) -> Difference:
     value = float(replicates.point[column])
     half = two_sided_z(level) * math.sqrt(max(variance, 0.0))  # NaN stays NaN
-    analytic = Interval(value - half, value + half, "DeLong, paired, clustered by patient", level)
+    low, high = np.clip([value - half, value + half], -bound, bound).tolist()
+    analytic = Interval(low, high, "DeLong, paired, clustered by patient", level)
     intervals = (replicates.percentile(column, level), replicates.bca(column, level), analytic)
     doubts = few(fewest, "patients in a class")
     paired = estimate(value, len(replicates.strata), intervals, doubts)
-    return Difference(paired, _p_value(value, variance))
+    p = _p_value(value, variance) if fewest >= FEW_PATIENTS else math.nan
+    return Difference(paired, p, fewest)
 
 
 def _p_value(difference: float, variance: float) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from cmrbias.errors import CmrbiasError
-from cmrbias.files import write_atomically, write_json
+from cmrbias.files import unwritable, write_atomically, write_json
 
 VERSION = 1
 
@@ -49,8 +49,8 @@ class Run:
             raise CmrbiasError(
                 f"{path}: exists already: choose another --out, or go on with it by --resume {path}"
             ) from None
-        except NotADirectoryError:
-            raise CmrbiasError(f"{path}: cannot be made, since a part of it is a file") from None
+        except OSError as error:
+            raise unwritable(path, error) from None
         run = cls(path, {"cmrbias_run": VERSION, **info}, [])
         run.save_info()
         return run

@@ -72,6 +72,12 @@ def test_it_prints_every_figure_with_its_interval_and_writes_them(
     assert list(json.loads((runs[0] / "scores.json").read_text())["inputs"]) == ["full"]
 
 
+def test_what_a_call_replaced_is_a_line(cli: Callable[..., Result], runs: list[Path], tmp_path: Path) -> None:
+    ok(cli(runs[0], "--input", "heart", "--input", "full", "--out", tmp_path))
+    said = f"{tmp_path / 'scores.json'}: results of an earlier call were replaced by this one's: input full"
+    assert any(line.startswith(said) for line in ok(cli(runs[0], "--input", "heart", "--out", tmp_path)))
+
+
 def test_progress_in_a_pipe_is_a_line_a_test_input(cli: Callable[..., Result], runs: list[Path]) -> None:
     said = cli(runs[1]).stderr.splitlines()
     assert [line.split(",")[0] for line in said] == ["input heart: 4 cases", "input full: 4 cases"]
@@ -108,6 +114,8 @@ def test_flags_reach_the_evaluation(
         (["--label-map", "A=A,A=B"], "--label-map: class 'A' is there twice"),
         (["--cohort", "nowhere"], "nowhere is not a cohort"),
         (["--against", "nowhere"], "nowhere: not a run"),
+        (["--out", f"{__file__}/ev"], f"{__file__}/ev: not writable: {__file__} is a file"),
+        (["--out", "/proc/ev"], "/proc/ev: not writable: nothing can be made in /proc"),
     ],
 )
 def test_wrong_input_is_one_line(

@@ -106,6 +106,15 @@ def test_kept_maps_are_those_of_the_predicted_class_that_were_scored(cli, small_
     assert scored > 0
 
 
+def test_results_that_a_later_call_was_not_asked_for_are_named_when_replaced(cli, tmp_path):
+    said = "results of an earlier call were replaced by this one's: "
+    assert said not in cli("--target", "all").output
+    lines = cli("--method", "layercam", "--threshold", 0.4).output
+    assert said + "method gradcam" in lines
+    assert "; --target all; --threshold 0.5 (--out keeps both)" in lines
+    assert said not in cli("--method", "layercam", "--method", "gradcam", "--threshold", 0.4).output
+
+
 def test_no_maps_are_kept_unasked(cli, tmp_path):
     assert cli().exit_code == 0
     assert not (tmp_path / "out" / "maps.npz").exists()
@@ -468,6 +477,8 @@ def test_sanity_is_told_by_a_sentence_a_line_and_written(cli, run, tmp_path):
         (["--sanity", "--overlays", "2"], "--overlays: has no part in --sanity"),
         (["--sanity", "--target", "true"], "--target: has no part in --sanity"),
         (["--sanity", "--reproduce", "x"], "x: not a run"),
+        (["--out", f"{__file__}/ev"], f"{__file__}/ev: not writable: {__file__} is a file, no folder"),
+        (["--out", "/proc/ev"], "/proc/ev: not writable: nothing can be made in /proc"),
     ],
 )
 def test_flags_that_would_do_nothing_are_refused(cli, arguments, message):

@@ -205,6 +205,18 @@ def test_the_digest_changes_with_any_row_or_pixel(path: Path, tmp_path: Path) ->
     assert cohort_digest(shards, path / "cases.csv") != digest
 
 
+def test_an_edited_table_has_another_digest_and_that_is_told(path: Path) -> None:
+    write(path)
+    before = Cohort.open(path)
+    assert (before.edited, before.digest) == ("", before.recorded)
+    table = path / "cases.csv"
+    table.write_text(table.read_text() + "\n")
+    after = Cohort.open(path)
+    assert after.digest != after.recorded == before.digest
+    assert f"{table}: was edited after the cohort was made" in after.edited
+    assert "cmrbias cohort check" in after.edited
+
+
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 
 

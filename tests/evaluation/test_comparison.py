@@ -166,21 +166,33 @@ def test_against_other_runs(
     arguments = (first.probabilities, second.probabilities, first.labels, first.patients)
     expected = auc_differences(*arguments, classes=["A", "B", "C"], resamples=50)
     last = evaluation.comparisons[-1]
-    assert last.pair.auc == expected
+    assert repr(last.pair.auc) == repr(expected)  # as NaN is not itself
     assert last.pair.accuracy.value == pytest.approx(
         np.mean(
             [(first.correct * 1.0 - second.correct)[first.patients == p].mean() for p in set(first.patients)]
         )
     )
-    macro = holm(np.array([each.pair.auc.macro.p for each in evaluation.comparisons]))
-    assert [each.holm["macro"] for each in evaluation.comparisons] == macro.tolist()
-    p = [[each.pair.auc.per_class[name].p for name in "ABC"] for each in evaluation.comparisons]
-    by_class = [[each.holm[name] for name in "ABC"] for each in evaluation.comparisons]
-    np.testing.assert_array_equal(np.ravel(by_class), holm(np.ravel(p)))
-    said = "\n".join(tables(evaluation))
+    for names in (["micro"], ["macro"], "ABC"):
+        pairs = [(each, name) for each in evaluation.comparisons for name in names]
+        found = [getattr(each.pair.auc, name, each.pair.auc.per_class.get(name)) for each, name in pairs]
+        p = np.array([difference.p for difference in found])
+        tested = np.array([difference.fewest >= 10 for difference in found])
+        assert 0 < tested.sum() < len(tested)  # under input heart class A has nine patients
+        assert np.isnan(p[~tested]).all()
+        adjusted = np.array([each.holm[name] for each, name in pairs])
+        np.testing.assert_array_equal(adjusted[tested], holm(p[tested]))
+        assert np.isnan(adjusted[~tested]).all()
+        assert {each.tests[name] for each, name in pairs} == {tested.sum()}
+    lines = list(tables(evaluation))
+    said = "\n".join(lines)
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"less {others[1]}, input heart"))
+    (row,) = [line for line in lines[start:] if line.startswith("  AUC A  ")]
+    assert row.split()[6:8] == ["30", "-"]
+    assert "over 2 tests each of micro and macro (runs and test inputs) and over 10 of classes" in said
     assert f"less {others[1]}, input heart, paired: 30 patients, 32 cases" in said
     assert "p (DeLong, Holm)" in said
-    assert stored(evaluation)["against"][3]["pair"]["auc"]["macro"]["p"] == expected.macro.p
+    assert stored(evaluation)["against"][2]["pair"]["auc"]["macro"]["p"] > 0
+    assert stored(evaluation)["against"][3]["pair"]["auc"]["macro"]["p"] is None
 
 
 def test_bg_gaps_of_runs_are_compared(
@@ -203,9 +215,13 @@ def test_bg_gaps_of_runs_are_compared(
         assert gap.pair.auc.macro.estimate.value == pytest.approx(macro)
         found = [each.probabilities for each in four]
         arguments = (four[0].labels, four[0].patients, ["A", "B", "C"])
-        assert gap.pair.auc == auc_contrast(found, (1, -1, -1, 1), *arguments, resamples=50)
-    p = holm(np.array([each.pair.auc.macro.p for each in gaps]))
-    assert [each.holm["macro"] for each in gaps] == p.tolist()
+        expected = auc_contrast(found, (1, -1, -1, 1), *arguments, resamples=50)
+        assert repr(gap.pair.auc) == repr(expected)
+        of_macro = expected.macro.estimate.intervals[-1]
+        assert -2 <= of_macro.low < of_macro.high <= 2
+    p = holm(np.array([each.pair.auc.per_class[name].p for each in gaps for name in "BC"]))
+    assert [each.holm[name] for each in gaps for name in "BC"] == p.tolist()
+    assert all(np.isnan(each.holm["macro"]) for each in gaps)  # class A has nine patients with donors
     said = "\n".join(tables(evaluation))
     assert f"BG-gap less that of {others[1]}, paired: 30 patients, 32 cases" in said
     (plain,) = evaluate(three, inputs=["full"], against=others[:1]).comparisons
@@ -302,6 +318,62 @@ def test_scores_of_another_cohort_are_never_overwritten(
     (tmp_path / "scores.json").write_text("[]")
     with pytest.raises(CmrbiasError, match="is no file of 'cmrbias evaluate' and is left alone"):
         evaluate(run, out=tmp_path)
+
+
+def test_an_edited_copy_of_the_run_s_cohort_is_another_cohort(
+    run: Path, small_cohort: Path, evaluate: Evaluate, tmp_path: Path
+) -> None:
+    """Labels that were edited must not replace the run's own scores under the digest of the originals."""
+    evaluate(run)
+    before = (run / "scores.json").read_bytes()
+    copy = tmp_path / "edited"
+    shutil.copytree(small_cohort, copy)
+    swap = str.maketrans("AB", "BA")
+    head, *lines = (copy / "cases.csv").read_text().splitlines()
+    column = head.split(",").index("label")
+    rows = [line.split(",") for line in lines]
+    table = [head, *(",".join([*r[:column], r[column].translate(swap), *r[column + 1 :]]) for r in rows)]
+    (copy / "cases.csv").write_text("\n".join(table) + "\n")
+    evaluation = evaluate(run, copy)
+    assert evaluation.out == run / "evaluations" / "edited"
+    assert (run / "scores.json").read_bytes() == before
+    assert f"warning: {copy / 'cases.csv'}: was edited after the cohort was made" in evaluation.notes[0]
+    assert evaluation.notes[0] in tables(evaluation)
+    assert stored(evaluation)["tested"]["cohort digest"] != json.loads(before)["tested"]["cohort digest"]
+    with pytest.raises(CmrbiasError, match="holds the scores of another cohort digest"):
+        evaluate(run, copy, out=run)
+
+
+def test_results_that_a_later_call_was_not_asked_for_are_named_when_replaced(
+    run: Path, train: Callable[..., Path], small_cohort: Path, evaluate: Evaluate, tmp_path: Path
+) -> None:
+    other, out = train(small_cohort, seed=1), tmp_path / "out"
+    assert evaluate(run, inputs=["full", "heart"], against=[other], out=out).replaced == ""
+    assert evaluate(run, inputs=["heart", "full", "silhouette"], against=[other], out=out).replaced == ""
+    assert evaluate(run, inputs=["heart"], out=out).replaced == (
+        f"{out / 'scores.json'}: results of an earlier call were replaced by this one's: input full, "
+        f"silhouette; --against {other} (--out keeps both)"
+    )
+    assert evaluate(run, inputs=["heart"], out=out).replaced == ""
+
+
+def test_weights_that_are_not_those_of_the_best_or_last_epoch_are_told(
+    three_classes: Path, train: Callable[..., Path], evaluate: Evaluate, tiny_plugins: Plugins
+) -> None:
+    run = train(three_classes, epochs=2, validation=0.34)
+    assert evaluate(run, inputs=["full"]).notes == []
+    (run / "best.pt").unlink()
+    (gone,) = evaluate(run, inputs=["full"]).notes
+    assert gone.startswith(f"warning: {run / 'best.pt'}: is gone")
+    assert "the weights are those of last.pt" in gone
+    log = run / "log.jsonl"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+    evaluation = evaluate(run, inputs=["full"])
+    assert evaluation.notes[0] == gone
+    assert f"{run}: trained 1 of 2 epochs" in evaluation.notes[1]
+    assert stored(evaluation)["notes"] == evaluation.notes
+    notes = cmrbias.explain(run, plugins=tiny_plugins, resamples=20).notes
+    assert set(evaluation.notes) <= set(notes)
 
 
 def test_a_cohort_that_has_changed_since_training_is_asked_for_by_name(

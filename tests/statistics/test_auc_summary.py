@@ -13,6 +13,7 @@ from cmrbias.statistics import (
     auc_differences,
     auc_statistic,
     auc_summary,
+    holm,
     newcombe_interval,
     one_vs_rest_aucs,
     patient_strata,
@@ -188,6 +189,27 @@ def test_differences() -> None:
     swapped = auc_differences(second, first, labels, patients, NAMES)
     assert swapped.micro.p == pytest.approx(found.micro.p)
     assert swapped.micro.estimate.interval.high == pytest.approx(-found.micro.estimate.interval.low)
+
+
+def test_with_few_patients_in_a_class_there_is_no_p_and_delong_stays_within_what_a_difference_can_be() -> (
+    None
+):
+    """Nine patients of a class; then four of each, told apart the right and the wrong way round."""
+    labels = np.repeat([0, 1, 2], [9, 10, 40])
+    first, _ = sample(np.random.default_rng(8), 20, 1.0)
+    first, second = first[:59], np.roll(first, 1, axis=1)[:59]
+    found = auc_differences(first, second, labels, np.arange(59), NAMES, resamples=200)
+    few, enough, many = found.per_class.values()
+    assert [each.fewest for each in (few, enough, many, found.micro, found.macro)] == [9, 10, 19, 9, 9]
+    assert all(np.isnan(each.p) for each in (few, found.micro, found.macro))
+    assert np.isnan(found.holm[NAMES[0]])
+    assert [found.holm[name] for name in NAMES[1:]] == holm(np.array([enough.p, many.p])).tolist()
+    four = np.repeat([0, 1], 4)
+    noise = np.random.default_rng(3).normal(scale=0.6, size=(2, 8, 2))
+    right, wrong = np.eye(2)[four] + noise[0], np.eye(2)[1 - four] + noise[1]
+    far = auc_differences(right, wrong, four, np.arange(8), NAMES[:2], resamples=200)
+    delong = far.macro.estimate.intervals[-1]
+    assert -1 <= delong.low < delong.high == 1
 
 
 def test_a_difference_of_differences_by_hand() -> None:

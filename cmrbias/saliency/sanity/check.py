@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cmrbias.evaluation.selection import run_notes
 from cmrbias.plugins import Plugins, plugin_manager
 from cmrbias.saliency.method import make_methods
 from cmrbias.saliency.notes import coarse_note, subject_notes
@@ -19,6 +20,7 @@ from cmrbias.saliency.sanity.result import Sanity, Stage, Verdict
 from cmrbias.saliency.sanity.similarity import MEASURES
 from cmrbias.saliency.subject import open_subject
 from cmrbias.training.precision import pick_device
+from cmrbias.training.run import Run
 
 
 def check_saliency(
@@ -98,6 +100,7 @@ def check_saliency(
         height, width = maps.shape[1:]
         notes += coarse_note(method.name, height, width, subject.classifier.backbone.stride)
     notes += subject_notes(subject)
+    notes += [note for other in others.values() for note in run_notes(Run.open(other.path))]
     notes += [f"warning: {other.path}: {other.seen}" for other in others.values() if str(other.seen)]
     return Sanity(
         subject=subject,

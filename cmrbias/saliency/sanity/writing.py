@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cmrbias.files import plain, write_atomically, write_json
+from cmrbias.files import make_folder, plain, write_atomically, write_json
 from cmrbias.saliency.sanity.networks import DRAWS
 from cmrbias.saliency.sanity.result import QUANTILE, Null, Sanity, Similarity
 from cmrbias.saliency.sanity.similarity import window_of
@@ -23,7 +23,7 @@ COLUMNS = (
 
 def write_sanity(sanity: Sanity, folder: Path) -> None:
     """Writes ``sanity.csv`` and ``sanity.json`` into a folder, which is made if need be."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
