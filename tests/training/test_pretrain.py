@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import types
@@ -172,6 +173,32 @@ def test_accumulation_takes_one_step_a_batch(small_cohort: Path, tmp_path: Path)
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     assert state["optimisers"]["loss"]["state"][0]["step"] == 2  # 16 frames, not 4 parts
     assert log(tmp_path / "run")[1]["loss"] > 0
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_a_training_that_diverges_in_its_last_step_is_no_success(
+    optimiser: str, small_cohort: Path, tmp_path: Path
+) -> None:
+    """Two steps: batch norm keeps the second one's loss finite, but its own statistics overflow."""
+    arguments = ["--cohort", small_cohort, "--epochs", "1", "--batch", "8", "--optimiser", optimiser]
+    result = pretrain(*arguments, "--out", tmp_path / "run", "--lr", "1e30")
+    assert result.exit_code == 1
+    assert "epoch 1" in result.output
+    assert "not finite" in result.output
+    assert "the training diverged: lower --lr" in result.output
+    assert "wrote" not in result.output
+    held = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert held["epoch"] == 0
+    assert all(value.isfinite().all() for value in held["module"].values())
+
+
+def test_what_is_not_finite_is_null_in_the_log_and_nan_when_read(tmp_path: Path) -> None:
+    from cmrbias.training.run import Run, read_log
+
+    Run.create(tmp_path / "run", {}).add({"epoch": 0, "loss": float("inf"), "knn_accuracy": float("nan")})
+    stored = (tmp_path / "run" / "log.jsonl").read_text()
+    assert stored == '{"epoch": 0, "loss": null, "knn_accuracy": null}\n'
+    assert math.isnan(read_log(tmp_path / "run" / "log.jsonl")[0]["knn_accuracy"])
 
 
 def test_only_training_patients_are_seen(small_cohort: Path, tmp_path: Path) -> None:
