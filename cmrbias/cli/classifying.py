@@ -10,6 +10,7 @@ import click
 
 from cmrbias.cli.training import (
     SETTINGS,
+    Finite,
     cohort_or_phantom,
     in_short,
     machine_flags,
@@ -61,7 +62,7 @@ def classifier_flags(out: str) -> Callable[[T], T]:
         click.option(
             "--fraction",
             default=1.0,
-            type=click.FloatRange(0, 1, min_open=True),
+            type=Finite(0, 1, min_open=True),
             help="Share of the training patients, beside those that validate, whose labels are used.",
         ),
         click.option("--draw", default=0, type=click.IntRange(0), help="Which draw of that share."),
@@ -81,13 +82,13 @@ def classifier_flags(out: str) -> Callable[[T], T]:
         ),
         click.option(
             "--validation",
-            type=click.FloatRange(0, 0.5),
+            type=Finite(0, 0.5),
             help="Share of the training patients that select the checkpoint; overrides the recipe.",
         ),
         click.option(
             "--saliency-weight",
             default=0.0,
-            type=click.FloatRange(0),
+            type=Finite(0),
             help="Weight of 1 - AKS of the true class's GradCAM in the loss (uses contours); 0 is off.",
         ),
         recipe_flags,

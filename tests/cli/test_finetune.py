@@ -144,7 +144,8 @@ def test_ctrl_c_saves_at_the_step_s_boundary_and_resume_goes_on(
         return step(self, batch, progress)
 
     monkeypatch.setattr(Classify, "step", interrupting)
-    result = ok(cli("finetune", "--out", tmp_path / "cut"))
+    result = cli("finetune", "--out", tmp_path / "cut")
+    assert result.exit_code == 130  # a script's "&& cmrbias evaluate" does not begin
     assert f"go on: cmrbias finetune --resume {tmp_path / 'cut'}" in result.output
     state = torch.load(tmp_path / "cut" / "last.pt", weights_only=True)
     assert (state["epoch"], state["step"]) == (1, 1)
@@ -283,6 +284,13 @@ def test_the_network_of_the_weights_run_is_taken_unless_another_is_named(
         (["--augment", "crop,flipp"], "unknown augmentation 'flipp': did you mean 'flip'"),
         (["--validation", "0.9"], "--validation"),
         (["--class-weights", "some"], "--class-weights"),
+        (["--lr", "nan"], "'--lr': expected a finite number, at most 1e+30, got nan"),
+        (["--lr", "inf"], "'--lr': expected a finite number, at most 1e+30, got inf"),
+        (["--lr", "1e39"], "'--lr': expected a finite number, at most 1e+30, got 1e39"),
+        (["--weight-decay", "nan"], "'--weight-decay': expected a finite number"),
+        (["--warmup-epochs", "inf"], "'--warmup-epochs': expected a finite number"),
+        (["--fraction", "nan"], "'--fraction': expected a finite number"),
+        (["--saliency-weight", "nan"], "'--saliency-weight': expected a finite number"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_leave_nothing(
