@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -109,9 +110,9 @@ def train_classifier(ctx: click.Context, command: str, task: str, flags: dict[st
     def lines() -> list[str]:
         from cmrbias.training.classify_summary import summarise_classifier
 
-        return summarise_classifier(run.log, ended.best_epoch)
+        return summarise_classifier(run.log, ended.best_epoch, run.info["record"])
 
-    report(run, ended, command, lines, f"cmrbias evaluate {run.path}")
+    report(run, ended, command, lines, f"cmrbias evaluate {shlex.quote(str(run.path))}")
 
 
 def _settings(ctx: click.Context, task: str, flags: dict[str, Any]) -> Settings:

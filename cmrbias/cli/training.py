@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -189,9 +190,8 @@ def report(run: Run, ended: Ended, command: str, lines: Callable[[], Sequence[st
         Exit: Ctrl-C has stopped it: status 130, so that what a script runs after it does not begin.
     """
     if ended.interrupted:
-        click.echo(
-            f"stopped after {run.log[-1]['epoch']} whole epochs; go on: cmrbias {command} --resume {run.path}"
-        )
+        going_on = f"cmrbias {command} --resume {shlex.quote(str(run.path))}"
+        click.echo(f"stopped after {run.log[-1]['epoch']} whole epochs; go on: {going_on}")
         raise click.exceptions.Exit(STOPPED)
     for line in lines():
         click.echo(line)

@@ -202,6 +202,14 @@ def test_what_is_not_finite_is_null_in_the_log_and_nan_when_read(tmp_path: Path)
     assert math.isnan(read_log(tmp_path / "run" / "log.jsonl")[0]["knn_accuracy"])
 
 
+def test_what_is_run_next_names_the_cohort_and_survives_a_shell(small_cohort: Path, tmp_path: Path) -> None:
+    run = tmp_path / "my run"
+    said = ok(pretrain("--cohort", small_cohort, "--out", run, "--epochs", "1")).output
+    told = f"next: cmrbias finetune --weights '{run}' --cohort {small_cohort}\n"
+    assert told in said
+    assert told in ok(pretrain("--resume", run, "--threads", "1")).output
+
+
 def test_only_training_patients_are_seen(small_cohort: Path, tmp_path: Path) -> None:
     seen = []
 
