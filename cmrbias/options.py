@@ -10,6 +10,7 @@ Everything that is registered (a method, an augmentation, a reader, ...) carries
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -160,6 +161,8 @@ def _checked(value: Any, hint: Any, f: dataclasses.Field[Any], where: str) -> An
                 span = f"at least {low}" if high is None else f"{low} to {high}"
                 span = f"at most {high}" if low is None else span
                 raise CmrbiasError(f"{where}: expected {span}, got {number}")
+            if isinstance(number, float) and not math.isfinite(number):
+                raise CmrbiasError(f"{where}: expected a finite number, got {number}")
     return parsed
 
 

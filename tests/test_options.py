@@ -54,6 +54,8 @@ def test_values_of_the_right_type_pass_as_they_are() -> None:
         ({"queue": "1.5"}, "option 'queue': expected int, got '1.5'"),
         ({"rate": "1.5"}, "option 'rate': expected 0 to 1, got 1.5"),
         ({"rate": "nan"}, "option 'rate': expected 0 to 1, got nan"),
+        ({"scale": "0.1,nan"}, "option 'scale': expected a finite number, got nan"),
+        ({"scale": "-inf,1"}, "option 'scale': expected a finite number, got -inf"),
         ({"on": "maybe"}, "option 'on': expected bool, got 'maybe'"),
         ({"fill": "none"}, "option 'fill': expected donor|mean, got 'none'"),
         ({"scale": "0.1"}, "option 'scale': expected float,float, got '0.1'"),

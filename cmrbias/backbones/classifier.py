@@ -70,7 +70,15 @@ class Classifier(nn.Module):
         Args:
             images: as above, or ``embed``'s embeddings (N, F * dim).
             explain: (N,) int64, the class whose logit each case's maps explain (see ``gradcam``).
+
+        Raises:
+            CmrbiasError: the cases have another number of frames.
         """
+        if images.ndim != 2 and images.shape[1] != len(self.frames):
+            raise CmrbiasError(
+                f"images: expected {len(self.frames)} frames ({', '.join(self.frames)}), got "
+                f"{images.shape[1]} in shape {tuple(images.shape)}"
+            )
         if explain is not None:
             activations = self._encoded(self.backbone.feature_map, images)
             embeddings = activations.mean((2, 3)).view(len(images), -1)

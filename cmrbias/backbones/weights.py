@@ -73,7 +73,7 @@ def load_weights(backbone: Backbone, path: Path | str) -> LoadReport:
 
     Raises:
         CmrbiasError: no such file, not a torch file, made for another network, nothing in it matches,
-            or a tensor has another shape.
+            or a tensor has another shape or is not finite.
     """
     file = checkpoint_file(Path(path))
     return _load(backbone, read_checkpoint(file), file)
@@ -134,6 +134,15 @@ def read_checkpoint(file: Path) -> Any:
         ) from None
 
 
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Returns the name of the first tensor that holds NaN or infinity; None if all are finite."""
+    floating = {name: value for name, value in tensors.items() if value.is_floating_point()}
+    if not floating:
+        return None
+    finite = torch.stack([value.isfinite().all() for value in floating.values()]).tolist()
+    return next((name for name, good in zip(floating, finite, strict=True) if not good), None)
+
+
 def _load(backbone: Backbone, content: Any, file: Path) -> LoadReport:
     tensors = _tensors(content, file, backbone)
     prefix, found = _under_best_prefix(tensors, backbone, file)
@@ -150,6 +159,12 @@ def _load(backbone: Backbone, content: Any, file: Path) -> LoadReport:
                 f"{file}: made for another network than {backbone.name}: {prefix}{key} has shape "
                 f"{tuple(found[key].shape)}, expected {tuple(expected[key].shape)}"
             )
+    bad = not_finite({key: found[key] for key in matched})
+    if bad is not None:
+        raise CmrbiasError(
+            f"{file}: expected finite weights, found NaN or infinity in {prefix}{bad}: the training that "
+            "wrote them diverged: give other weights, or train them again with a lower --lr"
+        )
     backbone.load_state_dict({key: found[key] for key in matched}, strict=False)
     missing = [k for k in expected if k not in found and not k.endswith(".num_batches_tracked")]
     unexpected = [k for k in found if k not in expected and not k.startswith(HEADS)]

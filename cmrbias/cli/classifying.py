@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,6 +11,7 @@ import click
 
 from cmrbias.cli.training import (
     SETTINGS,
+    Finite,
     cohort_or_phantom,
     in_short,
     machine_flags,
@@ -61,7 +63,7 @@ def classifier_flags(out: str) -> Callable[[T], T]:
         click.option(
             "--fraction",
             default=1.0,
-            type=click.FloatRange(0, 1, min_open=True),
+            type=Finite(0, 1, min_open=True),
             help="Share of the training patients, beside those that validate, whose labels are used.",
         ),
         click.option("--draw", default=0, type=click.IntRange(0), help="Which draw of that share."),
@@ -81,13 +83,13 @@ def classifier_flags(out: str) -> Callable[[T], T]:
         ),
         click.option(
             "--validation",
-            type=click.FloatRange(0, 0.5),
+            type=Finite(0, 0.5),
             help="Share of the training patients that select the checkpoint; overrides the recipe.",
         ),
         click.option(
             "--saliency-weight",
             default=0.0,
-            type=click.FloatRange(0),
+            type=Finite(0),
             help="Weight of 1 - AKS of the true class's GradCAM in the loss (uses contours); 0 is off.",
         ),
         recipe_flags,
@@ -108,9 +110,9 @@ def train_classifier(ctx: click.Context, command: str, task: str, flags: dict[st
     def lines() -> list[str]:
         from cmrbias.training.classify_summary import summarise_classifier
 
-        return summarise_classifier(run.log, ended.best_epoch)
+        return summarise_classifier(run.log, ended.best_epoch, run.info["record"])
 
-    report(run, ended, command, lines, f"cmrbias evaluate {run.path}")
+    report(run, ended, command, lines, f"cmrbias evaluate {shlex.quote(str(run.path))}")
 
 
 def _settings(ctx: click.Context, task: str, flags: dict[str, Any]) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,10 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
 
         return summarise(run.log).lines()
 
-    report(run, ended, "pretrain", lines, f"cmrbias finetune --weights {run.path}")
+    following = ["cmrbias", "finetune", "--weights", str(run.path)]
+    if flags["cohort"] or flags["resume"]:  # else the phantom, which is finetune's default as well
+        following += ["--cohort", str(flags["cohort"] or run.info["settings"]["cohort"])]
+    report(run, ended, "pretrain", lines, shlex.join(following))
 
 
 def _settings(plugins: Plugins, flags: dict[str, Any]) -> Settings:

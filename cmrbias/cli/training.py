@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,7 +32,19 @@ OVERRIDES = (
     "warmup_epochs",
     "image_size",
 )  # flags that stand for a field of the recipe
+LARGEST = 1e30  # far beyond any use, and any product with it is still a float32
+STOPPED = 130  # exit status, as a shell's of what Ctrl-C has ended
 SETTINGS = ("seed", "precision", "device", "accumulate")  # flags that stand for a field of the settings
+
+
+class Finite(click.FloatRange):
+    """A number in a range, which NaN and infinity are not, as little as what float32 cannot hold."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not abs(number) <= LARGEST:
+            self.fail(f"expected a finite number, at most {LARGEST:g}, got {value}", param, ctx)
+        return number
 
 
 def together(*decorators: Callable[[Any], Any]) -> Callable[[T], T]:
@@ -77,13 +90,11 @@ recipe_flags = together(
     ),
     click.option("--epochs", type=click.IntRange(1), help="Override the recipe.", show_default=False),
     click.option("--batch", type=click.IntRange(2), help="Rows an optimiser step; overrides the recipe."),
-    click.option(
-        "--lr", type=click.FloatRange(0, min_open=True), help="Learning rate; overrides the recipe."
-    ),
-    click.option("--weight-decay", type=click.FloatRange(0), help="Overrides the recipe."),
+    click.option("--lr", type=Finite(0, min_open=True), help="Learning rate; overrides the recipe."),
+    click.option("--weight-decay", type=Finite(0), help="Overrides the recipe."),
     click.option("--optimiser", type=click.Choice(["adam", "adamw", "sgd"]), help="Overrides the recipe."),
     click.option("--schedule", type=click.Choice(["cosine", "constant"]), help="Overrides the recipe."),
-    click.option("--warmup-epochs", type=click.FloatRange(0), help="Overrides the recipe."),
+    click.option("--warmup-epochs", type=Finite(0), help="Overrides the recipe."),
     click.option("--image-size", type=click.IntRange(32), help="Side of the images; overrides the recipe."),
     click.option(
         "--accumulate",
@@ -173,12 +184,15 @@ def in_short(settings: Any) -> str:
 
 
 def report(run: Run, ended: Ended, command: str, lines: Callable[[], Sequence[str]], following: str) -> None:
-    """Says how a training ended: ``lines`` of a finished run, and what to run next."""
+    """Says how a training ended: ``lines`` of a finished run, and what to run next.
+
+    Raises:
+        Exit: Ctrl-C has stopped it: status 130, so that what a script runs after it does not begin.
+    """
     if ended.interrupted:
-        click.echo(
-            f"stopped after {run.log[-1]['epoch']} whole epochs; go on: cmrbias {command} --resume {run.path}"
-        )
-        return
+        going_on = f"cmrbias {command} --resume {shlex.quote(str(run.path))}"
+        click.echo(f"stopped after {run.log[-1]['epoch']} whole epochs; go on: {going_on}")
+        raise click.exceptions.Exit(STOPPED)
     for line in lines():
         click.echo(line)
     click.echo(f"{ended.images / max(ended.seconds, 1e-9):.0f} images/s")

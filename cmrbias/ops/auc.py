@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cmrbias.errors import CmrbiasError
-from cmrbias.ops.extension import _C, check_floats, has_kernel, library, wrong
+from cmrbias.ops.extension import _C, check_floats, check_tensors, has_kernel, library, wrong
 from cmrbias.resampling import PatientDraws, patient_strata
 
 Doubles = NDArray[np.float64]
@@ -88,6 +88,7 @@ def _results(aucs: Tensor) -> BootstrapAUC:
 
 def _check(scores: Tensor, labels: Tensor, patients: Tensor, resamples: int, seed: int) -> None:
     """Checks all but values, at which nothing may look while torch compiles."""
+    check_tensors(scores=scores, labels=labels, patients=patients)
     if scores.ndim != 2 or 0 in scores.shape:
         raise wrong("scores", "shape (N, K), at least one case and one class", tuple(scores.shape))
     check_floats("scores", scores)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,8 +20,8 @@ except ImportError as error:
     _WHY_MISSING = str(error)
 
 __all__ = [
-    "FLOATS", "_C", "check_device", "check_floats", "check_mask_dtype", "has_kernel", "kernel_type",
-    "launch", "library", "register", "wrong",
+    "FLOATS", "_C", "check_device", "check_floats", "check_mask_dtype", "check_tensors", "has_kernel",
+    "kernel_type", "launch", "library", "register", "wrong",
 ]  # fmt: skip
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16)
@@ -50,10 +51,21 @@ def has_kernel(device: torch.device) -> bool:
 def _warn_slow(reason: str) -> None:
     warnings.warn(
         f"the extension cmrbias._C {reason}; plain torch and numpy do its work, many times slower: "
-        "reinstall cmrbias from its sources to build it",
+        f"{_remedy()}",
         RuntimeWarning,
         stacklevel=4,
     )
+
+
+def _remedy() -> str:
+    """Returns what to do where the extension, or its CUDA half, was not found."""
+    package = Path(__file__).resolve().parents[1]
+    if _C is None and (package.parent / "csrc").is_dir():
+        return (
+            f"Python found the source folder {package} and not the installed package: run it from another "
+            "folder, or as python -P"
+        )
+    return "reinstall cmrbias from its sources to build it"
 
 
 def register(name: str, schema: str, kernel: Callable[..., Any], fake: Callable[..., Any]) -> None:
@@ -81,6 +93,14 @@ def launch(kernel: str, device: torch.device, *arguments: Any, scratch_bytes: in
 def kernel_type(values: Tensor) -> Any:
     """Returns the kernels' name of a tensor's dtype, one of FLOATS."""
     return getattr(_C.Type, str(values.dtype).removeprefix("torch."))
+
+
+def check_tensors(**arguments: object) -> None:
+    """Raises CmrbiasError unless each argument, by its name, is a tensor."""
+    for name, value in arguments.items():
+        if not isinstance(value, Tensor):
+            kind = type(value)
+            raise wrong(name, "a torch tensor", f"{kind.__module__}.{kind.__qualname__}")
 
 
 def check_floats(name: str, values: Tensor) -> None:

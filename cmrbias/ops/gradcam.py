@@ -11,6 +11,7 @@ from cmrbias.ops.extension import (
     _C,
     check_device,
     check_floats,
+    check_tensors,
     has_kernel,
     kernel_type,
     launch,
@@ -60,6 +61,7 @@ def map_dtype(dtype: torch.dtype) -> torch.dtype:
 
 def check_gradcam(activations: Tensor, gradients: Tensor) -> None:
     """Raises CmrbiasError unless the arguments are as ``gradcam`` says."""
+    check_tensors(activations=activations, gradients=gradients)
     if activations.ndim != 4:
         raise wrong("activations", "4 dimensions (N, K, h, w)", tuple(activations.shape))
     check_floats("activations", activations)

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from cmrbias.errors import CmrbiasError, unknown
-from cmrbias.ops.extension import _C, check_device, check_mask_dtype, has_kernel, launch, register, wrong
+from cmrbias.ops.extension import (
+    _C,
+    check_device,
+    check_mask_dtype,
+    check_tensors,
+    has_kernel,
+    launch,
+    register,
+    wrong,
+)
 
 __all__ = [
     "Align", "background_residual", "background_residual_reference", "centroid_shifts",
@@ -35,6 +44,7 @@ def centroid_shifts(masks: Tensor, donors: Tensor) -> Tensor:
     Raises:
         CmrbiasError: a shape, dtype or donor is not as above.
     """
+    check_tensors(masks=masks, donors=donors)
     check_masks(masks)
     check_donors(donors, masks)
     heart_sums = torch.ops.cmrbias.heart_sums if has_kernel(masks.device) else _heart_sums_reference
@@ -57,6 +67,7 @@ def background_residual(masks: Tensor, donors: Tensor, align: Align = "none") ->
     Raises:
         CmrbiasError: a shape, dtype, donor or name is not as above.
     """
+    check_tensors(masks=masks, donors=donors)
     check_align(align)
     check_masks(masks)
     check_donors(donors, masks)

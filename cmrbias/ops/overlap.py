@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cmrbias.errors import CmrbiasError
 from cmrbias.ops import overlap_operators  # noqa: F401  registers them
-from cmrbias.ops.extension import check_device, check_floats, has_kernel, wrong
+from cmrbias.ops.extension import check_device, check_floats, check_tensors, has_kernel, wrong
 from cmrbias.ops.gradcam import check_gradcam, gradcam_reference
 from cmrbias.ops.projection import Projection, check_masks, project_masks_reference, unit
 from cmrbias.ops.upsample import upsample, weights_of_all
@@ -66,6 +66,7 @@ def overlap(maps: Tensor, masks: Tensor | Projection, threshold: float | None = 
 
     Source: AKS and DSC as in Nakashima et al. 2023, section 4.1.
     """
+    check_tensors(maps=maps)
     check_floats("maps", maps)
     _check("maps", maps.shape, maps.device, masks, threshold)
     if isinstance(masks, Projection):
@@ -193,6 +194,7 @@ def _check(
             raise wrong("masks", f"a projection of shape {grid}, as the {name}", tuple(masks.cells.shape))
         masks = masks.cells
     else:
+        check_tensors(masks=masks)
         check_masks(masks)
         if masks.shape[0] != shape[0]:
             raise wrong("masks", f"{shape[0]} masks, one for each row of the {name}", masks.shape[0])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cmrbias.ops.extension import _C, check_mask_dtype, has_kernel, launch, register, wrong
+from cmrbias.ops.extension import _C, check_mask_dtype, check_tensors, has_kernel, launch, register, wrong
 from cmrbias.ops.upsample import divisors, weights
 
 
@@ -42,6 +42,7 @@ def project_masks(masks: Tensor, size: tuple[int, int]) -> Projection:
     Raises:
         CmrbiasError: a shape, dtype or size is not as above.
     """
+    check_tensors(masks=masks)
     check_masks(masks)
     height, width = size
     if not (0 < height < 2**15 and 0 < width < 2**15):

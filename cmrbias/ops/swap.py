@@ -14,6 +14,7 @@ from cmrbias.ops.extension import (
     _C,
     check_device,
     check_floats,
+    check_tensors,
     has_kernel,
     kernel_type,
     launch,
@@ -73,6 +74,7 @@ def background_swap(
 
     Source: Xiao et al. 2020 ("Noise or Signal", mixed-rand), as in Nakashima et al. 2023 ("Rand").
     """
+    check_tensors(images=images, masks=masks, donors=donors)
     _check_swap(images, masks, donors, fill)
     check_align(align)
     if not has_kernel(images.device):

@@ -27,6 +27,7 @@ Call = Callable[[Sequence[str]], Any]
 """Runs ``cmrbias`` with these arguments in this process; raises what click raises."""
 
 CELL, DONE, LOG = "cell.json", "done.json", "log.txt"
+_STOPPED = 130  # status of a training, which takes Ctrl-C for itself and saves
 _SHOWN = 6  # last lines of a failed cell's log
 
 
@@ -85,13 +86,15 @@ def _call(told: dict[str, Any], place: Path, call: Call) -> None:
     words = _words(told, place / "out")
     with (place / LOG).open("a", encoding="utf-8") as log:
         status = _logged(words, log, call)
+    if status == _STOPPED:
+        raise KeyboardInterrupt
     if status:
         last = (place / LOG).read_text(encoding="utf-8").rstrip().splitlines()[-_SHOWN:]
         raise CmrbiasError(
             f"{told['name']} failed; {place / LOG} ends:\n" + "\n".join(f"    {line}" for line in last)
         )
     if told["kind"] in TRAINING and (_read(place / "out" / "run.json") or {}).get("status") != "finished":
-        raise KeyboardInterrupt  # a training takes Ctrl-C for itself, saves and returns
+        raise KeyboardInterrupt
 
 
 def _logged(words: Sequence[str], log: TextIO, call: Call) -> Any:

@@ -169,6 +169,7 @@ class Classify(Task):
             "training_patients": len(set(column[self.cases.case[data.training]].tolist())),
             "training_counts": data.counts(data.training).tolist(),
             "validation_counts": data.counts(data.validation).tolist(),
+            "validation_unscored": data.unscored(data.validation) if len(data.validation) else {},
             "validation_patients": validating,
             "incomplete_masks": data.incomplete,
             "left_out": data.left_out,

@@ -46,6 +46,17 @@ class Labelled:
             return present
         return np.bincount(self.labels[rows], minlength=len(self.classes))
 
+    def unscored(self, rows: np.ndarray) -> dict[str, str]:
+        """Returns why, by class or finding, those that have no AUC on ``rows`` (n,) have none."""
+        found = {}
+        for column, (name, present) in enumerate(zip(self.classes, self.counts(rows), strict=True)):
+            known = np.isfinite(self.labels[rows, column]).sum() if self.kind == "binary" else len(rows)
+            if not present:
+                found[name] = f"no case with {name}"
+            elif present == known:
+                found[name] = f"no case without {name}"
+        return found
+
     def notes(self) -> list[str]:
         """Returns what the user should know of it, a line each."""
         parts = {"training": self.training, "validation": self.validation}

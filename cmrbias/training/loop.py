@@ -18,6 +18,7 @@ from torch import Tensor
 
 from cmrbias import draws
 from cmrbias.api import Recipe, Task
+from cmrbias.backbones.weights import not_finite
 from cmrbias.errors import CmrbiasError
 from cmrbias.training import checkpoint
 from cmrbias.training.loggers import Loggers
@@ -169,6 +170,7 @@ class Loop:
             if interrupted.is_set() and at.step < self.steps_per_epoch:
                 break
         else:
+            self._refuse_diverged()
             self.position = Position(at.epoch + 1, best_epoch=at.best_epoch, merit=at.merit)
             self._end_epoch(at.means() | self.task.validate(at.epoch + 1))
         return (at.step - first) * recipe.batch * self.task.images_per_row
@@ -203,16 +205,27 @@ class Loop:
         for name, optimiser in self.optimisers.items():
             loss = values[name] / self.accumulate
             if not torch.isfinite(loss):
-                raise CmrbiasError(
-                    f"epoch {self.position.epoch + 1}, step {self.position.step + 1}: the {name} is "
-                    f"{float(loss)}: lower --lr, or use --precision fp32; {self.run.path}/last.pt holds "
-                    "the last good epoch"
-                )
+                raise self._diverged(f", step {self.position.step + 1}: the {name} is {loss.item()}")
             if len(self.optimisers) == 1:
                 loss.backward()  # type: ignore[no-untyped-call]
             else:  # each optimiser's loss reaches its own parameters only (adversarial tasks)
                 own = [p for group in optimiser.param_groups for p in group["params"]]
                 loss.backward(inputs=own)  # type: ignore[no-untyped-call]
+
+    def _refuse_diverged(self) -> None:
+        """Raises CmrbiasError where the epoch's last steps left weights that are not finite."""
+        name = not_finite(self.task.module.state_dict())
+        if name is not None:
+            raise self._diverged(f": weights are not finite, the first is {name}")
+
+    def _diverged(self, found: str) -> CmrbiasError:
+        """Returns the error for a training that went astray in this epoch, before it is stored."""
+        epoch = self.position.epoch
+        held = f"epoch {epoch}, the last good one" if epoch else "the weights it began with"
+        return CmrbiasError(
+            f"epoch {epoch + 1}{found}: the training diverged: lower --lr, or use --precision fp32; "
+            f"{self.run.last} holds {held}"
+        )
 
     def _end_epoch(self, metrics: dict[str, float]) -> None:
         """Writes the log's line, then the checkpoint: a line too many is cut back on resume."""

@@ -114,12 +114,21 @@ class Pretrain(Task):
         self.method.after_step(progress)
 
     def validate(self, epoch: int) -> dict[str, float]:
-        """Returns the embeddings' spread, and their kNN accuracy where the cohort has labels."""
+        """Returns the embeddings' spread, and their kNN accuracy where the cohort has labels.
+
+        Raises:
+            CmrbiasError: embeddings are not finite.
+        """
         rows = np.arange(len(self.frames))
         if len(rows) > MONITORED:
             order = draws.permutation(self.setup.seed, -1, len(rows))
             rows = np.sort(order[:MONITORED].numpy())
         embeddings = self._initial(rows) if self._untrained(epoch) else self.embed(rows)
+        if not embeddings.isfinite().all():
+            raise CmrbiasError(
+                f"epoch {epoch}: embeddings are not finite: the training diverged: lower --lr, or use "
+                "--precision fp32"
+            )
         metrics = {"embedding_std": embedding_std(embeddings)}
         if self._label is not None:
             patients = self.frames.codes("patient")[rows]

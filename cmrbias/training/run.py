@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import math
 import platform
 from collections.abc import Iterable
 from pathlib import Path
@@ -88,7 +89,7 @@ class Run:
             self._save_log()
 
     def _save_log(self) -> None:
-        text = "".join(json.dumps(line) + "\n" for line in self.log)
+        text = "".join(json.dumps(_stored(line), allow_nan=False) + "\n" for line in self.log)
         write_atomically(self.path / "log.jsonl", lambda file: file.write(text.encode()))
 
 
@@ -99,13 +100,19 @@ def run_of(weights: Path) -> Run | None:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Returns the lines of a ``log.jsonl``; none if there is no such file."""
+    """Returns the lines of a ``log.jsonl``, NaN where it says null; none if there is no such file."""
     try:
-        return [json.loads(line) for line in path.read_text().splitlines()]
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        return [{k: math.nan if v is None else v for k, v in line.items()} for line in lines]
     except FileNotFoundError:
         return []
-    except ValueError:
+    except (ValueError, AttributeError):
         raise CmrbiasError(f"{path}: damaged: expected a JSON object a line") from None
+
+
+def _stored(line: dict[str, Any]) -> dict[str, Any]:
+    """Returns a log line as JSON has it: null for what is not finite."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in line.items()}
 
 
 def versions(packages: Iterable[str] = ("cmrbias", "torch", "numpy", "click", "pluggy")) -> dict[str, str]:

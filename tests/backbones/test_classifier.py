@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
@@ -35,6 +37,20 @@ def test_logits_are_one_linear_layer_over_the_frames_embeddings_side_by_side(tin
     torch.testing.assert_close(logits, expected)
     assert torch.equal(made(images.unsqueeze(2)), logits)
     assert torch.equal(made(made.embed(images)), logits)
+
+
+def test_another_number_of_frames_is_one_line_and_compiles(tiny_plugins):
+    made = classifier(tiny_plugins).eval()
+    for wrong in (torch.rand(2, 1, 24, 24), torch.rand(2, 4, 24, 24), torch.rand(2, 24, 24)):
+        shape = re.escape(str(tuple(wrong.shape)))
+        expected = rf"expected 2 frames \(ED, ES\), got {wrong.shape[1]} in shape {shape}"
+        with pytest.raises(CmrbiasError, match=expected):
+            made(wrong)
+        with pytest.raises(CmrbiasError, match=expected):
+            made(wrong, torch.tensor([0, 1]))
+    images = torch.rand(2, 2, 24, 24)
+    compiled = torch.compile(made, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(images), made(images))
 
 
 def test_logits_are_float32_under_autocast(tiny_plugins):

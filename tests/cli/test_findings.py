@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import cmrbias
 from cmrbias.cli.main import make_cli
 from cmrbias.cohorts.format import Cohort
 from cmrbias.cohorts.writer import CohortWriter
+from cmrbias.training.run import patient_hash
 
 TARGETS = {name: {"kind": "binary", "uncertain": -1} for name in ("bright", "large")}
 
@@ -88,6 +90,31 @@ def test_a_probe_remembers_what_it_was_trained_on(draws: list[Path], tiny_plugin
     assert 9 <= records[0]["training_patients"] <= 11  # half of 24 less a fifth
     assert (draws[0] / "best.pt").exists()
     assert cmrbias.load_classifier(draws[0], tiny_plugins).kind == "binary"
+
+
+def test_an_auc_that_is_not_of_all_findings_says_so(cli, films: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(films, tmp_path / "films")
+    label = ("probe", "--cohort", tmp_path / "films", "--label", "bright,large", *FAST, "--epochs", 1)
+    assert " alone" not in cli(*label, "--out", tmp_path / "all").output
+    record = json.loads((tmp_path / "all" / "run.json").read_text())["record"]
+    assert record["validation_unscored"] == {}
+    table = tmp_path / "films" / "cases.csv"
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    hashes = {patient_hash(row["patient"]): row["patient"] for row in rows}
+    validating = {hashes[patient] for patient in record["validation_patients"]}
+    for row in rows:
+        if row["patient"] in validating:
+            row["large"] = "0"
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    said = cli(*label, "--out", tmp_path / "some").output
+    assert re.search(r"validation: macro AUC \d\.\d+ of bright alone \(no case with large\), loss", said), (
+        said
+    )
 
 
 def test_evaluate_scores_studies_and_averages_draws(

@@ -144,7 +144,8 @@ def test_ctrl_c_saves_at_the_step_s_boundary_and_resume_goes_on(
         return step(self, batch, progress)
 
     monkeypatch.setattr(Classify, "step", interrupting)
-    result = ok(cli("finetune", "--out", tmp_path / "cut"))
+    result = cli("finetune", "--out", tmp_path / "cut")
+    assert result.exit_code == 130  # a script's "&& cmrbias evaluate" does not begin
     assert f"go on: cmrbias finetune --resume {tmp_path / 'cut'}" in result.output
     state = torch.load(tmp_path / "cut" / "last.pt", weights_only=True)
     assert (state["epoch"], state["step"]) == (1, 1)
@@ -218,6 +219,42 @@ def test_weights_give_the_network_and_their_patients(cli: Callable[..., Result],
     assert "initialisation: random init" in said
 
 
+def test_weights_that_are_not_finite_are_refused(cli: Callable[..., Result], tmp_path: Path) -> None:
+    ok(cli("finetune", "--out", tmp_path / "a", "--epochs", "1"))
+    state = torch.load(tmp_path / "a" / "best.pt", weights_only=True)
+    state["backbone"]["features.1.running_var"][3] = float("inf")
+    torch.save(state, tmp_path / "a" / "best.pt")
+    for weights in (tmp_path / "a", tmp_path / "a" / "best.pt"):
+        result = cli("probe", "--weights", weights, "--out", tmp_path / "b")
+        assert result.exit_code == 1
+        found = "best.pt: expected finite weights, found NaN or infinity in features.1.running_var"
+        assert found in result.output
+        assert not (tmp_path / "b").exists()
+
+
+def test_a_loss_that_is_not_finite_is_one_line_and_says_what_is_kept(
+    cli: Callable[..., Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    step, calls = Classify.step, []
+
+    def diverging(self: Classify, batch: Any, progress: float) -> Any:
+        calls.append(progress)
+        values = step(self, batch, progress)
+        return values | {"loss": values["loss"] * (float("nan") if len(calls) in (1, 6) else 1)}
+
+    monkeypatch.setattr(Classify, "step", diverging)
+    result = cli("finetune", "--out", tmp_path / "a")
+    assert result.exit_code == 1
+    assert "epoch 1, step 1: the loss is nan: the training diverged: lower --lr" in result.output
+    assert "a/last.pt holds the weights it began with" in result.output
+    result = cli("finetune", "--out", tmp_path / "b")  # 3 steps an epoch
+    assert "b/last.pt holds epoch 1, the last good one" in result.output
+    assert not [w for w in recwarn if "requires_grad" in str(w.message)]
+
+
 def test_the_network_of_the_weights_run_is_taken_unless_another_is_named(
     tiny_plugins: Plugins, small_cohort: Path, cli: Callable[..., Result], tmp_path: Path
 ) -> None:
@@ -247,6 +284,13 @@ def test_the_network_of_the_weights_run_is_taken_unless_another_is_named(
         (["--augment", "crop,flipp"], "unknown augmentation 'flipp': did you mean 'flip'"),
         (["--validation", "0.9"], "--validation"),
         (["--class-weights", "some"], "--class-weights"),
+        (["--lr", "nan"], "'--lr': expected a finite number, at most 1e+30, got nan"),
+        (["--lr", "inf"], "'--lr': expected a finite number, at most 1e+30, got inf"),
+        (["--lr", "1e39"], "'--lr': expected a finite number, at most 1e+30, got 1e39"),
+        (["--weight-decay", "nan"], "'--weight-decay': expected a finite number"),
+        (["--warmup-epochs", "inf"], "'--warmup-epochs': expected a finite number"),
+        (["--fraction", "nan"], "'--fraction': expected a finite number"),
+        (["--saliency-weight", "nan"], "'--saliency-weight': expected a finite number"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_leave_nothing(

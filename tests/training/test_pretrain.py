@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import types
@@ -149,7 +150,8 @@ def test_ctrl_c_saves_at_the_step_s_boundary_and_resume_goes_on(small_cohort: Pa
     arguments = ["--cohort", small_cohort, "--epochs", "2"]
     ok(pretrain(*arguments, "--out", tmp_path / "whole", plugins=stopping_after(None), method="stopping"))
     interrupt = stopping_after(6, lambda: signal.raise_signal(signal.SIGINT))
-    result = ok(pretrain(*arguments, "--out", tmp_path / "cut", plugins=interrupt, method="stopping"))
+    result = pretrain(*arguments, "--out", tmp_path / "cut", plugins=interrupt, method="stopping")
+    assert result.exit_code == 130
     assert f"go on: cmrbias pretrain --resume {tmp_path / 'cut'}" in result.output
     state = torch.load(tmp_path / "cut" / "last.pt", weights_only=True)
     assert (state["epoch"], state["step"]) == (1, 2)
@@ -172,6 +174,40 @@ def test_accumulation_takes_one_step_a_batch(small_cohort: Path, tmp_path: Path)
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     assert state["optimisers"]["loss"]["state"][0]["step"] == 2  # 16 frames, not 4 parts
     assert log(tmp_path / "run")[1]["loss"] > 0
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_a_training_that_diverges_in_its_last_step_is_no_success(
+    optimiser: str, small_cohort: Path, tmp_path: Path
+) -> None:
+    """Two steps: batch norm keeps the second one's loss finite, but its own statistics overflow."""
+    arguments = ["--cohort", small_cohort, "--epochs", "1", "--batch", "8", "--optimiser", optimiser]
+    result = pretrain(*arguments, "--out", tmp_path / "run", "--lr", "1e30")
+    assert result.exit_code == 1
+    assert "epoch 1" in result.output
+    assert "not finite" in result.output
+    assert "the training diverged: lower --lr" in result.output
+    assert "wrote" not in result.output
+    held = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert held["epoch"] == 0
+    assert all(value.isfinite().all() for value in held["module"].values())
+
+
+def test_what_is_not_finite_is_null_in_the_log_and_nan_when_read(tmp_path: Path) -> None:
+    from cmrbias.training.run import Run, read_log
+
+    Run.create(tmp_path / "run", {}).add({"epoch": 0, "loss": float("inf"), "knn_accuracy": float("nan")})
+    stored = (tmp_path / "run" / "log.jsonl").read_text()
+    assert stored == '{"epoch": 0, "loss": null, "knn_accuracy": null}\n'
+    assert math.isnan(read_log(tmp_path / "run" / "log.jsonl")[0]["knn_accuracy"])
+
+
+def test_what_is_run_next_names_the_cohort_and_survives_a_shell(small_cohort: Path, tmp_path: Path) -> None:
+    run = tmp_path / "my run"
+    said = ok(pretrain("--cohort", small_cohort, "--out", run, "--epochs", "1")).output
+    told = f"next: cmrbias finetune --weights '{run}' --cohort {small_cohort}\n"
+    assert told in said
+    assert told in ok(pretrain("--resume", run, "--threads", "1")).output
 
 
 def test_only_training_patients_are_seen(small_cohort: Path, tmp_path: Path) -> None:
