@@ -304,6 +304,8 @@ class Task:
     """What the one training loop trains.
 
     Attributes:
+        setup: as given; a task may put one with another recipe in its place in ``__init__``, and the loop
+            follows that recipe.
         module: holds all parameters and buffers, and moves to the setup's device in ``__init__``;
             ``step`` calls it, never a method beside its ``forward``.
         notes: what the user is told before training starts, a line each.

@@ -85,6 +85,7 @@ class Classify(Task):
             options.fraction,
             options.draw,
         )
+        self._fit_batch(setup)
         if options.saliency_weight and self.data.kind == "binary":
             raise CmrbiasError(
                 f"--saliency-weight: expected a target of kind 'class', {self.data.target!r} is binary: "
@@ -214,6 +215,13 @@ class Classify(Task):
             kind=self.data.kind,
             frozen=self.frozen,
         )
+
+    def _fit_batch(self, setup: Setup) -> None:
+        """Lowers the batch to the number of training rows where few labels are what was asked for."""
+        rows = len(self.data.training)
+        if setup.options.fraction < 1 and rows < setup.recipe.batch:
+            self.setup = dataclasses.replace(setup, recipe=dataclasses.replace(setup.recipe, batch=rows))
+            self.notes.append(f"batch {rows} in place of {setup.recipe.batch}: so few cases have a label")
 
     def _balanced(self) -> bool:
         """Returns whether the loss is weighted by 1 / count."""

@@ -132,7 +132,7 @@ def _loop(
 ) -> Loop:
     return Loop(
         task,
-        settings.recipe,
+        task.setup.recipe,
         run,
         seed=settings.seed,
         precision=precision,

@@ -199,6 +199,14 @@ def test_films_of_another_size_are_told(cli, draws: list[Path], films: Path, tmp
     assert json.loads((tmp_path / "e" / "scores.json").read_text())["notes"] == told
 
 
+def test_a_draw_smaller_than_the_batch_lowers_it(cli, films: Path, tmp_path: Path) -> None:
+    draw = ("--label", "bright", "--fraction", 0.1, "--backbone", "tiny", "--image-size", 32, "--epochs", 1)
+    result = cli("probe", "--cohort", films, "--out", tmp_path / "r", *draw)
+    assert result.exit_code == 0, result.output
+    assert "batch 4 in place of 16: so few cases have a label" in result.output
+    assert json.loads((tmp_path / "r" / "run.json").read_text())["record"]["images_per_epoch"] == 4
+
+
 def test_a_fraction_too_small_is_one_clear_line(cli, films: Path, tmp_path: Path) -> None:
     result = cli(
         "probe", "--cohort", films, "--label", "bright", "--fraction", 0.05, "--out", tmp_path / "r", *FAST

@@ -22,15 +22,15 @@ def refuse_empty(table: Table, column: str, owner: str, option: str | None = Non
         owner: what needs it, for the message.
         option: which names another column, such as ``--pair-option study-column=NAME``; None: no option.
     """
-    advice = f", or name another column by {option}" if option else ""
+    other = f"name another column by {option}" if option else "the cohort must tell it"
     try:
         empty = np.flatnonzero(table.codes(column) < 0)
     except CmrbiasError as error:
-        raise CmrbiasError(f"{owner} needs the column {column!r}{advice}: {error}") from None
+        raise CmrbiasError(f"{owner} needs the column {column!r}; {other}: {error}") from None
     if len(empty):
         raise CmrbiasError(
             f"{owner}: column {column!r} is empty in {len(empty)} of {len(table)} training images (case "
-            f"{_cases(table, empty)}): fill it in{advice}"
+            f"{_cases(table, empty)}): fill it in, or {other}"
         )
 
 

@@ -65,6 +65,7 @@ def command(ctx: click.Context, /, out: Path, cohort: Path, **flags: Any) -> Non
     """
     strategies = parse_strategies(flags["strategies"], flags["pair_option"], ctx.obj().registry("pairings"))
     fractions = [_fraction(text) for text in _listed(flags["fractions"])]
+    _refuse_labels(cohort, _listed(flags["label"]))
     _remember(out, {"cohort": str(cohort.resolve()), **{k: v for k, v in flags.items() if k not in GROWING}})
     for seed in range(flags["seeds"]):
         for strategy in strategies:
@@ -155,6 +156,20 @@ def _train(ctx: click.Context, arguments: list[str], folder: Path) -> None:
         main(resumed if status else [*arguments, "--out", str(folder)], standalone_mode=False)
     if json.loads(info.read_text())["status"] != "finished":
         raise CmrbiasError(f"{folder}: was interrupted; the same command again goes on with it")
+
+
+def _refuse_labels(cohort: Path, names: Sequence[str]) -> None:
+    """Raises where a label is no binary target: probes would find it out after the pretraining."""
+    from cmrbias import Cohort
+
+    kinds = {name: target["kind"] for name, target in Cohort.open(cohort).targets.items()}
+    for name in names:
+        if kinds.get(name) != "binary":
+            found = f"one of kind {kinds[name]!r}" if name in kinds else "none of this name"
+            raise CmrbiasError(
+                f"{cohort}: --label {name}: expected a binary target, found {found}; binary ones: "
+                f"{', '.join(n for n, kind in kinds.items() if kind == 'binary') or 'none'}"
+            )
 
 
 def _remember(out: Path, settings: dict[str, Any]) -> None:

@@ -179,9 +179,9 @@ def test_strategies_are_compared_and_finished_runs_kept(cli, films: Path, tmp_pa
     before = weights.stat().st_mtime_ns
     assert cli(*command).exit_code == 0
     assert weights.stat().st_mtime_ns == before
-    other = cli(*command[:4], "other", *command[5:])
+    other = cli(*command, "--method", "simclr")
     assert other.exit_code == 1
-    assert "the runs there had label = 'bright', now it is 'other'" in other.output
+    assert "the runs there had method = 'medaug', now it is 'simclr'" in other.output
 
 
 @pytest.mark.parametrize(
@@ -194,6 +194,10 @@ def test_strategies_are_compared_and_finished_runs_kept(cli, films: Path, tmp_pa
         (("--strategies", "same-studi"), "'same-studi'"),
         (("--pair-option", "labl=bright"), "--pair-option labl=bright: none of same-image"),
         (("--fractions", "2"), "expected shares in (0, 1]"),
+        (
+            ("--label", "view"),
+            "--label view: expected a binary target, found none of this name; binary ones: bright",
+        ),
     ],
 )
 def test_a_comparison_of_what_is_not_there_is_refused(

@@ -205,7 +205,7 @@ def test_other_columns_can_be_named() -> None:
 
 
 def test_missing_columns_and_empty_cells_are_one_clear_line() -> None:
-    expected = "'same-study' needs the column 'study', or name another .* study-column=NAME: .*unknown column"
+    expected = "'same-study' needs the column 'study'; name another .* study-column=NAME: .*unknown column"
     with pytest.raises(CmrbiasError, match=expected):
         pairing("same-study").fit(Images(patient=["a", "a"]))
     rows = Images(patient=["a"] * 6, study=["1", "", "", "", "", "1"])
