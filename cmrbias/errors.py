@@ -28,9 +28,11 @@ def unknown(
 ) -> CmrbiasError:
     """Returns the error for a name that does not exist: nearest valid names first, then all of them.
 
-    ``details`` adds a few words to each name in the full list.
+    ``details`` adds a few words to each name in the full list. What has no options says so.
     """
     names = sorted(valid)
+    if kind == "option" and not names:
+        return CmrbiasError(f"takes no options, got {name!r}")
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f": did you mean {' or '.join(map(repr, near))}?" if near else ""
     known = ", ".join(f"{n} ({details[n]})" if details else n for n in names) or "none is installed"

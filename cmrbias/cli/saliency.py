@@ -113,6 +113,8 @@ def command(ctx: click.Context, /, run: Path, **flags: Any) -> None:
     if flags["threads"]:
         torch.set_num_threads(flags["threads"])
     _refuse_useless(ctx, flags)
+    if not 0 < flags["threshold"] < 1:
+        raise CmrbiasError(f"--threshold: expected a number inside (0, 1), got {flags['threshold']:g}")
     if flags["out"]:
         refuse_unwritable(flags["out"])
     (_sanity if flags["sanity"] else _overlap)(run, flags, ctx.obj())

@@ -74,9 +74,9 @@ class Replicates:
     def _interval(self, column: int, low: float, high: float, how: str, level: float) -> Interval:
         values = self._defined(column)
         if len(values) == 0 or np.isnan(self.point[column]):
-            return Interval(np.nan, np.nan, self._how(how, column), level)
+            return Interval(np.nan, np.nan, self._how(how, column), level, len(self.values))
         ends = np.quantile(values, [low, high])
-        return Interval(float(ends[0]), float(ends[1]), self._how(how, column), level)
+        return Interval(float(ends[0]), float(ends[1]), self._how(how, column), level, len(self.values))
 
     def _defined(self, column: int) -> np.ndarray:
         values: np.ndarray = self.values[~np.isnan(self.values[:, column]), column]

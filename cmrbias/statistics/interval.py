@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+FEW_RESAMPLES = 200  # under so many the ends of a percentile interval are those of a handful of resamples
 FEW_PATIENTS = 10  # under so many patients of a class, bootstrap intervals cover far less than they say
 
 
@@ -16,12 +17,14 @@ class Interval:
         low, high: its ends; NaN where the method gives none.
         how: the method in words.
         level: the coverage that the method aims at.
+        resamples: of a bootstrap; None for other methods.
     """
 
     low: float
     high: float
     how: str
     level: float = 0.95
+    resamples: int | None = None
 
     @property
     def width(self) -> float:
@@ -100,9 +103,12 @@ def estimate(
     doubts: tuple[str, ...] = (),
     fallback: Interval | None = None,
 ) -> Estimate:
-    """Returns the ``Estimate``; a first interval of zero width, or none at all, is one more doubt."""
+    """Returns the ``Estimate``; zero width, no interval and few resamples are doubts too."""
     if intervals[0].width == 0:
         doubts += ("zero width",)
     elif math.isnan(intervals[0].width):
         doubts += ("no interval",)
+    resamples = intervals[0].resamples
+    if resamples is not None and resamples < FEW_RESAMPLES:
+        doubts += (f"only {resamples} resamples",)
     return Estimate(float(value), n, intervals, doubts, fallback)

@@ -66,8 +66,12 @@ class Run:
         try:
             info = json.loads((path / "run.json").read_text())
             version = info["cmrbias_run"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except OSError:
             raise CmrbiasError(f"{path}: not a run: expected a directory with a run.json") from None
+        except (ValueError, KeyError, TypeError):
+            raise CmrbiasError(
+                f"{path}: is not a run of cmrbias: its run.json was not written by it, or is damaged"
+            ) from None
         if version != VERSION:
             raise CmrbiasError(f"{path}/run.json: version {version}, this cmrbias reads {VERSION}")
         return cls(path, info, read_log(path / "log.jsonl"))

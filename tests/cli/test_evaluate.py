@@ -104,6 +104,13 @@ def test_flags_reach_the_evaluation(
     assert all(line.count("8 of 8 patients were SEEN in training (--allow-seen)") == 2 for line in titled)
 
 
+def test_the_run_of_another_program_is_told(cli: Callable[..., Result], tmp_path: Path) -> None:
+    for text in ('{"run": 1}', "[1]", "{"):
+        (tmp_path / "run.json").write_text(text)
+        result = cli(tmp_path)
+        assert f"Error: {tmp_path}: is not a run of cmrbias: its run.json" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -253,7 +253,7 @@ def test_a_plugin_with_negative_maps_is_named(run, small_cohort, tmp_path, tiny_
         (["--method-option", "occlusion.cells=3"], "expected NAME.KEY=VALUE with NAME one of gradcam"),
         (["--input", "hart"], "unknown input mode 'hart'"),
         (["--split", "train"], "has seen 8 of 8 test patients"),
-        (["--threshold", "1.5"], "threshold: expected a number inside (0, 1)"),
+        (["--threshold", "1.5"], "Error: --threshold: expected a number inside (0, 1), got 1.5"),
     ],
 )
 def test_wrong_input_is_one_line(cli, arguments, message):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from cmrbias.statistics import Estimate, Interval
+import numpy as np
+
+from cmrbias.statistics import Estimate, Interval, mean_estimate
 from cmrbias.statistics.interval import estimate
 
 WIDE, NONE = Interval(0.7, 0.9, "percentile"), Interval(math.nan, math.nan, "BCa")
@@ -38,3 +40,14 @@ def test_no_interval_and_no_value() -> None:
     assert str(found) == "0.500 (no interval, unreliable)"
     assert found.doubts == ("no interval",)
     assert str(Estimate(math.nan, 0, (NONE,))) == "undefined"
+
+
+def test_an_interval_from_few_resamples_is_unreliable() -> None:
+    def drawn(resamples: int | None) -> tuple[str, ...]:
+        return estimate(0.5, 40, (Interval(0.4, 0.6, "percentile bootstrap", 0.95, resamples),)).doubts
+
+    assert drawn(199) == ("only 199 resamples",)
+    assert drawn(200) == drawn(None) == ()
+    values = mean_estimate(np.arange(40.0), np.zeros(40, int), 3, 0)
+    assert values.doubts == ("only 3 resamples",)
+    assert not mean_estimate(np.arange(40.0), np.zeros(40, int), 200, 0).unreliable

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cmrbias.evaluation.selection import run_notes
 from cmrbias.plugins import Plugins, plugin_manager
 from cmrbias.saliency.method import make_methods
@@ -13,9 +15,16 @@ from cmrbias.saliency.notes import coarse_note, subject_notes
 from cmrbias.saliency.sanity import verdicts
 from cmrbias.saliency.sanity.blocks import blocks_of
 from cmrbias.saliency.sanity.localisation import localise
-from cmrbias.saliency.sanity.maps import MapMaker
-from cmrbias.saliency.sanity.networks import RandomNetworks, Trained, networks, partly_random, random_networks
-from cmrbias.saliency.sanity.others import Other, open_other
+from cmrbias.saliency.sanity.maps import MapMaker, on_one_grid
+from cmrbias.saliency.sanity.networks import (
+    RandomNetworks,
+    Trained,
+    compared,
+    networks,
+    partly_random,
+    random_networks,
+)
+from cmrbias.saliency.sanity.others import open_other
 from cmrbias.saliency.sanity.result import Sanity, Stage, Verdict
 from cmrbias.saliency.sanity.similarity import MEASURES
 from cmrbias.saliency.subject import open_subject
@@ -90,7 +99,11 @@ def check_saliency(
     trained = Trained.of(MapMaker(subject, made, _counter(progress, total)), plugins, resamples, seed)
     stages = partly_random(trained)
     random = random_networks(trained, others.get("reproduce"))
-    found = _verdicts(trained, random, others)
+    theirs = {
+        flag: trained.maker.maps(other.classifier, trained.classes, other.order)
+        for flag, other in others.items()
+    }
+    found = _verdicts(trained, random, theirs)
     stages += [
         Stage(each.method, each.measure, "cascading", blocks[-1], each.similarity)
         for each in found
@@ -113,13 +126,24 @@ def check_saliency(
         repeat=None if repeat is None else Path(repeat),
         reproduce=None if reproduce is None else Path(reproduce),
         notes=notes,
+        shared_grids={
+            method.name: on_one_grid(ours[:1], other[:1])[0].shape[1:]
+            for method, ours, other in zip(made, trained.maps, theirs.get("reproduce", ()), strict=False)
+        },
     )
 
 
-def _verdicts(trained: Trained, random: RandomNetworks, others: Mapping[str, Other]) -> list[Verdict]:
-    """Returns the lines of the table but for the localisation, a method after the other."""
+def _verdicts(
+    trained: Trained, random: RandomNetworks, theirs: Mapping[str, list[np.ndarray]]
+) -> list[Verdict]:
+    """Returns the lines of the table but for the localisation, a method after the other.
+
+    Args:
+        trained, random: the run's maps, and those of networks that were never trained.
+        theirs: the maps of another run by its flag, an array a method.
+    """
     nulls = {"repeat": random.null, "reproduce": random.across}
-    beside = {flag: trained.beside(other.classifier, other.order) for flag, other in others.items()}
+    beside = {flag: compared(trained.maps, maps) for flag, maps in theirs.items()}
     found = []
     for number, method in enumerate(trained.maker.methods):
         for measure in MEASURES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +140,8 @@ class Sanity:
         localisation: on the heart, by method.
         repeat, reproduce: the other runs, None where not given.
         notes: what the user should know, a sentence each.
+        shared_grids: by method, rows and columns of the coarser grid on which another backbone's maps are
+            compared; empty without one.
     """
 
     subject: Subject
@@ -152,3 +154,4 @@ class Sanity:
     repeat: Path | None
     reproduce: Path | None
     notes: list[str]
+    shared_grids: dict[str, tuple[int, int]] = field(default_factory=dict)

@@ -36,6 +36,9 @@ def tables(sanity: Sanity) -> Iterator[str]:
             f"min-max maps (range 1) in windows of {side} x {side} cells"
         )
         yield from aligned([HEADER, *_checks(sanity, method.name)])
+        if method.name in sanity.shared_grids:
+            rows, columns = sanity.shared_grids[method.name]
+            yield f"  another backbone: on {rows} x {columns} cells, the coarser of both runs' grids"
         yield "  similarity to the run's own maps once blocks are drawn anew"
         yield from aligned(list(_stages([s for s in sanity.stages if s.method == method.name])))
     yield ""

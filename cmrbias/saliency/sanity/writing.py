@@ -44,6 +44,7 @@ def write_sanity(sanity: Sanity, folder: Path) -> None:
             "reproduce": None if sanity.reproduce is None else str(sanity.reproduce),
             "blocks": sanity.blocks,
             "cells": sanity.grids,
+            "cells beside another backbone": sanity.shared_grids,
             "ssim": {
                 "range": 1,
                 "window": {name: window_of(*grid) for name, grid in sanity.grids.items()},

@@ -18,6 +18,7 @@ from cmrbias.api import CmrbiasError
 from cmrbias.cohorts.format import Cohort
 from cmrbias.plugins import Plugins
 from cmrbias.saliency.sanity.result import Sanity
+from cmrbias.saliency.sanity.text import tables
 from cmrbias.training.cases import Cases
 
 QUICK = {"resamples": 50, "device": "cpu"}
@@ -77,6 +78,14 @@ def test_repetition_is_spearmans_of_both_networks_maps_of_the_runs_class(
     pooled = ours.reshape(4, 2, 3, 4, 3, 4).mean((3, 5))  # 12 x 12 to 3 x 3
     expected, _ = mean_spearman(pooled, coarse)
     assert the(found, "reproduce").similarity.value.value == pytest.approx(expected, abs=1e-5)
+    assert found.shared_grids == {"gradcam": (3, 3)}
+    assert "  another backbone: on 3 x 3 cells, the coarser of both runs' grids" in list(tables(found))
+
+
+def test_without_another_backbone_no_grid_is_shared(run, plugins):
+    alone = check_saliency(run, plugins=plugins, **QUICK)
+    assert alone.shared_grids == {}
+    assert "another backbone: on" not in "\n".join(tables(alone))
 
 
 def test_each_null_has_ten_draws_and_the_backbones_have_their_own(found):
