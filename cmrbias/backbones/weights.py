@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ PREFIXES = (
     "backbone.",
 )
 HEADS = ("classifier.", "fc.")  # what torchvision and MoCo put on top; not part of a backbone
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02\x8a"  # how files of torch begin: since 1.6, and before
 CHECKPOINTS = ("best.pt", "last.pt")  # of a run, the first that exists
 
 
@@ -128,10 +131,7 @@ def read_checkpoint(file: Path) -> Any:
     except (FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # a damaged file raises whatever its bytes happen to mean
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise CmrbiasError(
-            f"{file}: expected weights saved by torch, cannot be read as such: {reason}"
-        ) from None
+        raise CmrbiasError(f"{file}: expected weights saved by torch, {_unreadable(file, error)}") from None
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
@@ -141,6 +141,24 @@ def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
         return None
     finite = torch.stack([value.isfinite().all() for value in floating.values()]).tolist()
     return next((name for name, good in zip(floating, finite, strict=True) if not good), None)
+
+
+def _unreadable(file: Path, error: Exception) -> str:
+    """Returns what a file is that torch could not read, and what to do; torch's own advice is unsafe."""
+    with file.open("rb") as opened:
+        start = opened.read(len(_ZIP))
+    whole = zipfile.is_zipfile(file)
+    if isinstance(error, pickle.UnpicklingError) and (whole or start.startswith(_PICKLE)):
+        return (
+            "found one that holds more than tensors and plain values, which cmrbias does not run: save the "
+            "network's state_dict() and give that file"
+        )
+    if whole or not start or start == _ZIP or start.startswith(_PICKLE):
+        return (
+            "found one that is cut short or damaged: copy it again, or train the run again (of best.pt and "
+            "last.pt the other may be whole)"
+        )
+    return "found a file of another kind: give one with weights, or a run"
 
 
 def _load(backbone: Backbone, content: Any, file: Path) -> LoadReport:

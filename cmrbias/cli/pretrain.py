@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--method", help="Self-supervised method, e.g. simclr, moco, byol; see: cmrbias plugins show.")
+@click.option(
+    "--method",
+    metavar="NAME",
+    help="Self-supervised method, e.g. simclr, moco, byol; see: cmrbias plugins show.  [required, but with "
+    "--resume]",
+)
 @start_flags("runs/METHOD")
 @click.option(
     "-o", "method_options", multiple=True, metavar="KEY=VALUE", help="Option of the method; repeatable."

@@ -195,11 +195,13 @@ def report(run: Run, ended: Ended, command: str, lines: Callable[[], Sequence[st
         raise click.exceptions.Exit(STOPPED)
     for line in lines():
         click.echo(line)
-    click.echo(f"{ended.images / max(ended.seconds, 1e-9):.0f} images/s")
     best = "best.pt: weights; " if run.best.exists() else ""
-    click.echo(
-        f"wrote {run.path} ({best}last.pt: weights and state; log.jsonl: a line an epoch; run.json: settings)"
-    )
+    holds = f"{best}last.pt: weights and state; log.jsonl: a line an epoch; run.json: settings"
+    if ended.images:
+        click.echo(f"{ended.images / max(ended.seconds, 1e-9):.0f} images/s")
+        click.echo(f"wrote {run.path} ({holds})")
+    else:
+        click.echo(f"{run.path} was finished before: nothing was left to train ({holds})")
     click.echo(f"next: {following}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +46,8 @@ class Settings:
 def start(settings: Settings, out: Path, plugins: Plugins, say: Say) -> tuple[Run, Ended]:
     """Makes a run at ``out`` and trains it to its end, or to Ctrl-C.
 
-    Nothing is written before everything that can be wrong with the settings has been found.
+    Nothing is written before everything that can be wrong with the settings has been found, and what
+    fails before its first checkpoint leaves nothing.
     """
     if out.exists():
         raise CmrbiasError(f"{out}: exists already: choose another --out, or go on with it by --resume {out}")
@@ -71,7 +73,12 @@ def start(settings: Settings, out: Path, plugins: Plugins, say: Say) -> tuple[Ru
     run = Run(out, info, [])
     loop = _loop(task, settings, run, precision, device, plugins, say)
     run = loop.run = Run.create(out, info)
-    return run, _train(loop, run)
+    try:
+        return run, _train(loop, run)
+    except BaseException:
+        if not run.last.exists():  # there is nothing to go on from, and the name is free again
+            shutil.rmtree(out)
+        raise
 
 
 def resume(path: Path, plugins: Plugins, say: Say) -> tuple[Run, Ended]:

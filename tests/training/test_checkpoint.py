@@ -32,12 +32,42 @@ def test_a_state_saved_loaded_and_saved_again_is_the_same_bytes(tmp_path: Path) 
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "other name.pt").read_bytes()
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 damaged"])
-def test_a_damaged_file_is_one_line(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "cut short or damaged"),
+        (b"PK\x03\x04 damaged", "cut short or damaged"),
+        (b"not a checkpoint", "a file of another kind: give one with weights, or a run"),
+        (b"# cmrbias\n\nDoes a classifier look at the heart?", "a file of another kind"),
+    ],
+)
+def test_a_damaged_file_is_one_line(content: bytes, found: str, tmp_path: Path) -> None:
     (tmp_path / "last.pt").write_bytes(content)
-    with pytest.raises(CmrbiasError, match="expected weights saved by torch") as caught:
-        checkpoint.load(tmp_path / "last.pt")
+    refused(tmp_path / "last.pt", found)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
+def test_a_file_that_is_cut_short_is_called_so(kept: float, legacy: bool, tmp_path: Path) -> None:
+    file = tmp_path / "last.pt"
+    torch.save({"w": torch.rand(200)}, file, _use_new_zipfile_serialization=not legacy)
+    file.write_bytes(file.read_bytes()[: int(kept * file.stat().st_size)])
+    refused(file, "cut short or damaged: copy it again, or train the run again")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_whole_model_is_refused_without_unsafe_advice(legacy: bool, tmp_path: Path) -> None:
+    file = tmp_path / "model.pt"
+    torch.save(torch.nn.Linear(2, 2), file, _use_new_zipfile_serialization=not legacy)
+    refused(file, "holds more than tensors and plain values, which cmrbias does not run: save the")
+
+
+def refused(file: Path, found: str) -> None:
+    with pytest.raises(CmrbiasError, match="expected weights saved by torch, found") as caught:
+        checkpoint.load(file)
+    assert found in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "weights_only" not in str(caught.value)
 
 
 def test_another_torch_file_or_version_is_refused(tmp_path: Path) -> None:

@@ -210,6 +210,39 @@ def test_what_is_run_next_names_the_cohort_and_survives_a_shell(small_cohort: Pa
     assert told in ok(pretrain("--resume", run, "--threads", "1")).output
 
 
+def test_a_finished_run_that_is_resumed_is_said_to_be_finished(small_cohort: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ok(pretrain("--cohort", small_cohort, "--out", run, "--epochs", "1"))
+    before = {path: path.read_bytes() for path in run.glob("*.pt")}
+    said = ok(pretrain("--resume", run, "--threads", "1")).output
+    assert f"{run} was finished before: nothing was left to train" in said
+    assert "images/s" not in said
+    assert "wrote" not in said
+    assert {path: path.read_bytes() for path in run.glob("*.pt")} == before
+
+
+def test_what_fails_before_its_first_checkpoint_leaves_the_name_free(
+    small_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cmrbias.training.pretrain import Pretrain
+
+    def failing(self: Pretrain, epoch: int) -> dict[str, float]:
+        raise CmrbiasError("no luck")
+
+    arguments = ["--cohort", small_cohort, "--out", tmp_path / "run", "--epochs", "1"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Pretrain, "validate", failing)
+        assert "Error: no luck" in pretrain(*arguments).output
+    assert not (tmp_path / "run").exists()
+    ok(pretrain(*arguments))
+
+
+def test_help_says_that_a_method_is_required() -> None:
+    shown = " ".join(CliRunner().invoke(make_cli(), ["pretrain", "--help"]).output.split())
+    assert "--method NAME Self-supervised method" in shown
+    assert "[required, but with --resume]" in shown
+
+
 def test_only_training_patients_are_seen(small_cohort: Path, tmp_path: Path) -> None:
     seen = []
 
