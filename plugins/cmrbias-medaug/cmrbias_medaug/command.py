@@ -108,7 +108,7 @@ def _report(
             click.echo(line)
         click.echo("")
     table = [*overview(found), "", f"pretrained by: {flags['method']}, {flags['recipe']} {flags['pretrain']}"]
-    table += [explained(titles[strategy], runs) for strategy, runs in pretrained.items()]
+    table += [explained(titles[strategy], strategy, runs) for strategy, runs in pretrained.items()]
     for line in table:
         click.echo(line)
     figures = {f"{fraction:g}": evaluation.as_dict() for fraction, evaluation in found.items()}

@@ -73,9 +73,9 @@ def titled(strategy: Strategy, pretrained: Path) -> str:
     return f"{strategy.name} (USES LABELS)" if cheats else strategy.name
 
 
-def explained(title: str, pretrained: Sequence[Path]) -> str:
+def explained(title: str, strategy: Strategy, pretrained: Sequence[Path]) -> str:
     """Returns a sentence on a strategy's partners, and on its negatives in the last epoch, over seeds."""
-    said = []
+    said, excluded = [], strategy.negatives == "exclude-own-patient"
     pairs = _info(pretrained[0])["record"]["pairing"]
     if "images_by_partners" in pairs:  # not of same-image, nor of another plugin's pairing
         counts = ", ".join(f"{number} in {count}" for number, count in pairs["images_by_partners"].items())
@@ -83,7 +83,8 @@ def explained(title: str, pretrained: Sequence[Path]) -> str:
     last = [json.loads((run / "log.jsonl").read_text().splitlines()[-1]) for run in pretrained]
     for metric, what in _LOGGED.items():
         if all(metric in line for line in last):
-            said.append(f"negatives {what} {sum(line[metric] for line in last) / len(last):.1%}")
+            left_out = ", left out" if metric == "own_patient_negatives" and excluded else ""
+            said.append(f"negatives {what} {sum(line[metric] for line in last) / len(last):.1%}{left_out}")
     return f"{title}: {'; '.join(said) or 'each image pairs with itself'}"
 
 

@@ -163,6 +163,8 @@ def test_strategies_are_compared_and_finished_runs_kept(cli, films: Path, tmp_pa
     lines = {line.split(":")[0]: line for line in table.splitlines()}
     assert "query's own patient 0.0%; negatives hard " in lines["same-study+append"]
     assert "query's own patient 0.0%" not in lines["same-study"]
+    assert "left out" not in lines["same-study"]
+    assert lines["same-study+exclude-own-patient"].endswith("%, left out")
     assert "| same-label (USES LABELS) " in table
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| same-study+append")]
     assert len(rows[0]) == len(rows[1]) == 5
