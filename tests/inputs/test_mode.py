@@ -80,7 +80,7 @@ def test_a_mode_comes_back_from_what_is_stored_of_it(name):
 def test_wrong_names_and_options_are_told():
     with pytest.raises(CmrbiasError, match="unknown input mode 'heat': did you mean 'heart'"):
         InputMode.named("heat", {}, TRAINING)
-    with pytest.raises(CmrbiasError, match="input mode 'heart': unknown option 'fill'"):
+    with pytest.raises(CmrbiasError, match="input mode 'heart': takes no options, got 'fill'"):
         InputMode.named("heart", {"fill": "mean"}, TRAINING)
     with pytest.raises(CmrbiasError, match=r"option 'fill': expected donor\|mean\|inpaint, got 'none'"):
         InputMode.named("swap", {"fill": "none"}, TRAINING)
