@@ -273,7 +273,7 @@ def test_the_network_of_the_weights_run_is_taken_unless_another_is_named(
     ("arguments", "expected"),
     [
         (["--input", "heat"], "unknown input mode 'heat': did you mean 'heart'"),
-        (["--input", "heart", "--input-option", "fill=mean"], "input mode 'heart': takes no options, got 'fill'"),
+        (["--input", "heart", "--input-option", "fill=mean"], "'heart': takes no options, got 'fill'"),
         (["--input", "swap", "--input-option", "fill"], "--input-option: expected KEY=VALUE, got 'fill'"),
         (["--label", "lable"], "unknown label column 'lable': did you mean 'label'?"),
         (["--frames", "ED,EX"], "unknown frame 'EX': did you mean"),
