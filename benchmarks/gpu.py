@@ -27,7 +27,7 @@ from cmrbias.benchmarks.saliency import (
     torch_five,
     torch_two,
     two,
-)  # fmt: skip
+)
 from cmrbias.benchmarks.swap import discs
 from cmrbias.ops import (
     background_swap,
@@ -36,7 +36,7 @@ from cmrbias.ops import (
     gradcam_overlap,
     overlap,
     project_masks,
-)  # fmt: skip
+)
 
 SETS = 4  # of inputs, which take turns
 Call = partial[Any]
