@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../math.h"
+#include "vectors.h"
 
 namespace cmrbias::cpu {
 
@@ -18,6 +19,13 @@ struct Strip {
 struct Block {
   int first, last;
   double base, step;
+  int size() const { return last - first; }
+};
+
+// The ends of an axis' strips, and of further copies of the last one, so that whole vectors of Four hold them.
+struct Ends {
+  std::vector<int> cell, next;        // of each strip
+  std::vector<double> first, last;    // the fractions of its first and its last pixel
 };
 
 constexpr int BLOCK = 16;  // pixels of a block at most: sums of 0 + 1 + ... + 15 fit into a byte
@@ -31,6 +39,7 @@ struct Axis {
   std::vector<double> weights;    // (cells): sum of what pixels take from a cell, in the same units
   std::vector<Strip> strips;      // without empty ones
   std::vector<std::vector<Block>> blocks;  // of each strip
+  Ends ends;
 
   Axis(int cells, int pixels, bool exact)
       : cells(cells),
@@ -56,6 +65,13 @@ struct Axis {
       weights[strips.back().next] += parts[i];
       add_to_block(i, exact);
     }
+    for (std::size_t i = 0; i < whole<4>(static_cast<int>(strips.size())); ++i) {
+      const Strip& strip = strips[std::min(i, strips.size() - 1)];
+      ends.cell.push_back(strip.cell);
+      ends.next.push_back(strip.next);
+      ends.first.push_back(fractions[strip.first]);
+      ends.last.push_back(fractions[strip.last - 1]);
+    }
   }
 
  private:
@@ -64,7 +80,7 @@ struct Axis {
     auto& all = blocks.back();
     const bool before = (i + 0.5) * cells <= 0.5 * pixels;
     const double step = before ? 0 : exact ? 2 : static_cast<double>(cells) / pixels;
-    if (all.empty() || all.back().last - all.back().first == BLOCK || all.back().step != step) {
+    if (all.empty() || all.back().size() == BLOCK || all.back().step != step) {
       all.push_back({i, i, parts[i], step});
     }
     all.back().last = i + 1;
