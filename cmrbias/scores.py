@@ -179,8 +179,8 @@ def _counts(found: Overlap, name: str) -> tuple[Tensor, Tensor, Tensor]:
 
 def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     """Divides, 0 / 0 being 0, so that no gradient becomes NaN where a score is not defined."""
-    return numerator / torch.where(denominator == 0, 1, denominator)
+    return numerator / denominator.masked_fill(denominator == 0, 1)
 
 
 def _where(defined: Tensor, score: Tensor) -> Tensor:
-    return torch.where(defined, score, torch.nan)
+    return score.masked_fill(~defined, torch.nan)  # torch.where takes twice as long with a number

@@ -92,10 +92,12 @@ class Projected {
     std::fill(cells.begin(), cells.end(), 0.0);
     std::fill(inside.begin(), inside.end(), 0);
     area = 0;
+    const Axis& rows = grid_.rows;
     const int width = grid_.columns.pixels;
-    for (std::size_t strip = 0; strip < grid_.rows.strips.size(); ++strip) {
+    for (std::size_t strip = 0; strip < rows.strips.size(); ++strip) {
       Columns used{width, 0};
-      for (const Block& block : grid_.rows.blocks[strip]) {
+      for (std::size_t at = rows.strips[strip].first_block; at < rows.strips[strip].last_block; ++at) {
+        const Block& block = rows.blocks[at];
         const std::uint8_t* first = mask + static_cast<std::int64_t>(block.first) * width;
         if (has_heart(first, block.size() * width)) add_block(block, first, &used);
       }

@@ -31,8 +31,8 @@ inline __attribute__((always_inline)) void store_vector(T* to, const V& vector) 
 
 // As many as whole vectors of WIDTH hold.
 template <int WIDTH>
-constexpr std::size_t whole(int count) {
-  return (static_cast<std::size_t>(count) + WIDTH - 1) / WIDTH * WIDTH;
+constexpr std::size_t whole(std::size_t count) {
+  return (count + WIDTH - 1) / WIDTH * WIDTH;
 }
 
 constexpr int BYTES = 32;
