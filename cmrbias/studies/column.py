@@ -44,10 +44,12 @@ class Column:
 
     def predictions(self, full: bool = False) -> list[Predictions]:
         """Returns the seeds' predictions under the model's own test input, or ``full``."""
-        return [
-            read_predictions(output(t.evaluate, self.study), "full" if full else t.tested)
-            for t in self.trials
-        ]
+        if full not in self._predictions:
+            self._predictions[full] = [
+                read_predictions(output(t.evaluate, self.study), "full" if full else t.tested)
+                for t in self.trials
+            ]
+        return self._predictions[full]
 
     def maps(self, full: bool = False) -> list[Maps]:
         """Returns the seeds' scored maps under the model's own test input, or ``full``."""
@@ -107,6 +109,10 @@ class Column:
     def _gaps(self) -> dict[str, Measured]:
         same, other = (self._behaviour(f"swap-{which}-class") for which in ("same", "other"))
         return differences(same, other, self.resamples)
+
+    @cached_property
+    def _predictions(self) -> dict[bool, list[Predictions]]:
+        return {}
 
     @cached_property
     def _aucs(self) -> dict[bool | str, dict[str, Measured]]:

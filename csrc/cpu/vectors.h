@@ -51,6 +51,14 @@ inline __attribute__((always_inline)) bool is_zero(const Bytes& bytes) {
   return (words[0] | words[1] | words[2] | words[3]) == 0;
 }
 
+// The lower or the upper half (part 0 or 1) of a vector.
+template <class Half, class V>
+inline __attribute__((always_inline)) Half half_of(const V& vector, int part) {
+  Half half;
+  std::memcpy(&half, reinterpret_cast<const char*>(&vector) + part * sizeof half, sizeof half);
+  return half;
+}
+
 // Two vectors side by side. A register of AVX2 holds 32 bytes, and GCC keeps wider vectors in memory there
 // and converts and shuffles them element by element (5 x slower): so a wide vector is two of 32 bytes.
 template <class V>
