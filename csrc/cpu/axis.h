@@ -29,7 +29,8 @@ constexpr int BLOCK = 16;  // pixels of a block at most: sums of 0 + 1 + ... + 1
 struct Ends {
   std::vector<int> cell, next;      // of each strip
   std::vector<double> first, last;  // the fractions of its first and its last pixel
-  explicit Ends(std::size_t strips) : cell(whole<4>(strips)), next(cell.size()), first(cell.size()), last(cell.size()) {}
+  explicit Ends(std::size_t strips)
+      : cell(whole<4>(strips)), next(cell.size()), first(cell.size()), last(cell.size()) {}
 };
 
 struct Axis {

@@ -28,8 +28,8 @@ struct alignas(BYTES_OF_BLOCK) Lanes {
   T of[LANES_OF<T>];
 };
 
-// The scores of one class, or of all: the patients of the negatives in ascending order, and the positives, each with
-// its patient, how many negatives lie below it, and how many do not lie above.
+// The scores of one class, or of all: the patients of the negatives in ascending order, and the positives, each
+// with its patient, how many negatives lie below it, and how many do not lie above.
 struct Positive {
   std::uint32_t patient, below, not_above;
 };
@@ -60,7 +60,8 @@ Ranking rank(const BootstrapAuc& auc, const std::vector<std::int64_t>& places) {
   Ranking ranking;
   ranking.negatives.reserve(places.size());
   ranking.positives.reserve(places.size());
-  for (const std::int64_t *first = places.data(), *end = first + places.size(), *last = first; first != end; first = last) {
+  const std::int64_t *first = places.data(), *end = first + places.size(), *last = first;
+  for (; first != end; first = last) {
     while (last != end && auc.scores[*last] == auc.scores[*first]) ++last;
     ranking.add(auc, first, last);
   }
@@ -109,7 +110,9 @@ void take_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights
   const std::int64_t rows = std::min<std::int64_t>(LANES_OF<T>, auc.resamples - first);
   for (std::int64_t lane = 0; lane < rows; ++lane) {
     const std::int64_t* row = auc.weights + (first + lane) * auc.patients;
-    for (std::int64_t patient = 0; patient < auc.patients; ++patient) weights[patient].of[lane] = static_cast<T>(row[patient]);
+    for (std::int64_t patient = 0; patient < auc.patients; ++patient) {
+      weights[patient].of[lane] = static_cast<T>(row[patient]);
+    }
   }
 }
 
@@ -135,8 +138,8 @@ void draw_weights(const BootstrapAuc& auc, std::int64_t first, std::uint32_t* dr
   }
 }
 
-// What a block's resamples hold of one ranking: 2 * pairs of a positive and a lower negative + tied pairs, and how many
-// there are of both.
+// What a block's resamples hold of one ranking: 2 * pairs of a positive and a lower negative + tied pairs, and
+// how many there are of both.
 template <class T, class Product>
 struct Tally {
   Product pairs[LANES_OF<T>];
@@ -160,7 +163,9 @@ Tally<T, Product> count(const Ranking& ranking, const Lanes<T>* weights, Lanes<T
   Products pairs[2] = {};
   for (const Positive& positive : ranking.positives) {
     const auto held = load_vector<Block<T>>(&weights[positive.patient]);
-    const Block<T> over = load_vector<Block<T>>(&below[positive.below]) + load_vector<Block<T>>(&below[positive.not_above]);
+    const auto lower = load_vector<Block<T>>(&below[positive.below]);
+    const auto tied_or_lower = load_vector<Block<T>>(&below[positive.not_above]);
+    const Block<T> over = lower + tied_or_lower;
     positives += held;
     for (int part = 0; part < 2; ++part) {
       pairs[part] += __builtin_convertvector(half_of<Half>(held, part), Products) *
@@ -181,8 +186,8 @@ double ratio(std::uint64_t pairs, std::uint64_t negatives, std::uint64_t positiv
   return static_cast<double>(pairs) / static_cast<double>(all);
 }
 
-// Memory of one thread: `drawn` has room for a block's draws, `weights` for all patients, `below` for the negatives of
-// any ranking and one more.
+// Memory of one thread: `drawn` has room for a block's draws, `weights` for all patients, `below` for the
+// negatives of any ranking and one more.
 template <class T>
 struct Scratch {
   std::vector<std::uint32_t> drawn;
@@ -193,7 +198,8 @@ struct Scratch {
 
 // Writes a block's columns of all AUCs.
 template <class T, class Product>
-void block_aucs(const BootstrapAuc& auc, const std::vector<Ranking>& rankings, std::int64_t first, Scratch<T>* scratch) {
+void block_aucs(const BootstrapAuc& auc, const std::vector<Ranking>& rankings, std::int64_t first,
+                Scratch<T>* scratch) {
   if (auc.weights) {
     take_weights<T>(auc, first, scratch->weights.data());
   } else {
@@ -234,7 +240,9 @@ void all_aucs(const BootstrapAuc& auc) {
 void bootstrap_auc(const BootstrapAuc& auc) {
   const std::int64_t scores = most_scores(auc);
   if (scores < 1 << 15) return all_aucs<std::uint16_t, std::uint32_t>(auc);
-  if (scores * scores / 2 < std::numeric_limits<std::uint32_t>::max()) return all_aucs<std::uint32_t, std::uint32_t>(auc);
+  if (scores * scores / 2 < std::numeric_limits<std::uint32_t>::max()) {
+    return all_aucs<std::uint32_t, std::uint32_t>(auc);
+  }
   all_aucs<std::uint32_t, std::uint64_t>(auc);
 }
 

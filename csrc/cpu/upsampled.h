@@ -163,7 +163,8 @@ class Upsampled {
     Range all{Four{} + DBL_MAX, Four{}};
     double *least = least_.data(), *most = most_.data();
     for (const Strip& rows : grid_.rows.strips) {
-      const Four first = Four{} + grid_.rows.fractions[rows.first], last = Four{} + grid_.rows.fractions[rows.last - 1];
+      const Four first = Four{} + grid_.rows.fractions[rows.first];
+      const Four last = Four{} + grid_.rows.fractions[rows.last - 1];
       const std::size_t across = grid_.across(), upper = rows.cell * across, lower = rows.next * across;
       for (std::size_t q = 0; q < across; q += 4, least += 4, most += 4) {
         Range patch{Four{} + DBL_MAX, Four{}};
@@ -210,18 +211,25 @@ class Upsampled {
   // Counts one patch that the threshold may cross.
   void count_patch(const Strip& rows, const Strip& columns, double bar, int hearts, const std::uint8_t* mask,
                    Hot* hot) {
-    const int width = columns.size(), height = rows.size(), size = width * height, stride = grid_.columns.pixels;
-    const double* fractions = &grid_.rows.fractions[rows.first];
+    const int width = columns.size(), height = rows.size(), size = width * height;
     mask += at(rows.first, columns.first);
     rows_of(rows, columns);
     const int crossed = cross(rows, width, bar);
-    const int area = crossed >= 0 ? crossed : count_hot<false>(top_.data(), bottom_.data(), fractions, height, width, low_, bar, mask, stride);
+    const int area = crossed >= 0 ? crossed : hot_pixels<false>(rows, width, bar, mask);
     hot->area += area;
     if (area == 0 || hearts == 0) return;
     hot->inside += hearts == size ? area
                    : area == size ? hearts
-                   : crossed >= 0 ? count_hearts(crossings_, width, height, mask, stride)
-                                  : count_hot<true>(top_.data(), bottom_.data(), fractions, height, width, low_, bar, mask, stride);
+                   : crossed >= 0 ? count_hearts(crossings_, width, height, mask, grid_.columns.pixels)
+                                  : hot_pixels<true>(rows, width, bar, mask);
+  }
+
+  // Counts pixels inside the threshold one by one, of the patch whose rows of cells are in top_ and bottom_.
+  template <bool MASKED>
+  int hot_pixels(const Strip& rows, int columns, double bar, const std::uint8_t* mask) const {
+    const double* fractions = &grid_.rows.fractions[rows.first];
+    return count_hot<MASKED>(top_.data(), bottom_.data(), fractions, rows.size(), columns, low_, bar, mask,
+                             grid_.columns.pixels);
   }
 
   // Finds where the patch whose edges are in top_ and bottom_ crosses the threshold; returns as find_crossings.
