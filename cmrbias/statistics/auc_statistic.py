@@ -71,9 +71,7 @@ def auc_statistic_reference(scores: np.ndarray, outcomes: np.ndarray, numbers: n
     return statistic
 
 
-def _auc(
-    scores: np.ndarray, outcomes: np.ndarray, numbers: np.ndarray
-) -> Callable[[np.ndarray], np.ndarray]:
+def _auc(scores: np.ndarray, outcomes: np.ndarray, numbers: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     negatives = np.flatnonzero(~outcomes)
     negatives = negatives[np.argsort(scores[negatives], kind="stable")]
     below = np.searchsorted(scores[negatives], scores[outcomes], side="left")

@@ -32,7 +32,9 @@ def test_equals_the_reference_to_the_last_bit(seed, n, k, levels, rows, unused, 
     arguments = sample(seed, n, k, levels=levels)
     weights = np.random.default_rng(seed).integers(0, greatest + 1, (rows, 12 + unused))
     found, expected = auc_statistic(*arguments)(weights), auc_statistic_reference(*arguments)(weights)
-    np.testing.assert_array_equal(found.view(np.int64)[~np.isnan(expected)], expected.view(np.int64)[~np.isnan(expected)])
+    np.testing.assert_array_equal(
+        found.view(np.int64)[~np.isnan(expected)], expected.view(np.int64)[~np.isnan(expected)]
+    )
     np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
 
 
