@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -50,25 +49,13 @@ class PatientDraws:
         return drawn
 
     def weights(self) -> Iterator[np.ndarray]:
-        """Yields how often each patient is drawn, a block of resamples at a time: (block, P) int64.
-
-        The arrays are read-only: a report asks for the same draws hundreds of times, and the last ones are
-        kept.
-        """
-        strata = np.ascontiguousarray(self.strata, np.int64).tobytes()
-        step = max(1, _BLOCK // max(len(self.strata), 1))
+        """Yields how often each patient is drawn, a block of resamples at a time: (block, P) int64."""
+        patients = len(self.strata)
+        step = max(1, _BLOCK // max(patients, 1))
         for first in range(0, self.resamples, step):
-            yield _weights(strata, self.seed, first, min(first + step, self.resamples))
-
-
-@lru_cache(maxsize=8)
-def _weights(strata: bytes, seed: int, first: int, last: int) -> np.ndarray:
-    draws = PatientDraws(np.frombuffer(strata, np.int64), last, seed)
-    drawn = draws.indices(first, last)
-    drawn += np.arange(last - first)[:, None] * len(draws.strata)
-    weights = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
-    weights.setflags(write=False)
-    return weights
+            drawn = self.indices(first, min(first + step, self.resamples))
+            drawn += np.arange(len(drawn))[:, None] * patients
+            yield np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
 
 
 def patient_strata(labels: np.ndarray, numbers: np.ndarray, classes: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 // bootstrap_auc on the processor: one thread a block of resamples, which lie side by side in vectors.
 //
 // A resample is a weight for each patient, so the scores are ranked once. Counting the pairs of a resample is one
-// pass of additions along the negatives of each ranking, then a product a positive.
+// pass of additions along each ranking, with a product a positive.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -146,32 +146,35 @@ struct Tally {
   T negatives[LANES_OF<T>], positives[LANES_OF<T>];
 };
 
-// Counts one ranking: the negatives below each place, then a product a positive. `below` has room for one more than
-// there are negatives.
+// Counts one ranking: additions along the negatives, and a product a positive. Positives that tie with each other
+// share what lies below them.
 template <class T, class Product>
-Tally<T, Product> count(const Ranking& ranking, const Lanes<T>* weights, Lanes<T>* below) {
+Tally<T, Product> count(const Ranking& ranking, const Lanes<T>* weights) {
   constexpr int half = LANES_OF<T> / 2;
   using Half = Vector<T, half>;
   using Products = Vector<Product, half>;
-  Block<T> negatives{}, positives{};
-  store_vector(below, negatives);
-  Lanes<T>* to = below;
-  for (const std::uint32_t patient : ranking.negatives) {
-    negatives += load_vector<Block<T>>(&weights[patient]);
-    store_vector(++to, negatives);
-  }
+  Block<T> lower{}, negatives{}, positives{};
   Products pairs[2] = {};
+  const std::uint32_t* patients = ranking.negatives.data();
+  std::uint32_t at = 0;
+  const auto advance = [&](std::uint32_t to) {
+    for (; at < to; ++at) negatives += load_vector<Block<T>>(&weights[patients[at]]);
+  };
   for (const Positive& positive : ranking.positives) {
+    if (at <= positive.below) {
+      advance(positive.below);
+      lower = negatives;
+      advance(positive.not_above);
+    }
     const auto held = load_vector<Block<T>>(&weights[positive.patient]);
-    const auto lower = load_vector<Block<T>>(&below[positive.below]);
-    const auto tied_or_lower = load_vector<Block<T>>(&below[positive.not_above]);
-    const Block<T> over = lower + tied_or_lower;
+    const Block<T> over = lower + negatives;
     positives += held;
     for (int part = 0; part < 2; ++part) {
       pairs[part] += __builtin_convertvector(half_of<Half>(held, part), Products) *
                      __builtin_convertvector(half_of<Half>(over, part), Products);
     }
   }
+  advance(static_cast<std::uint32_t>(ranking.negatives.size()));
   Tally<T, Product> tally;
   std::memcpy(tally.pairs, pairs, sizeof pairs);
   std::memcpy(tally.negatives, &negatives, sizeof negatives);
@@ -186,14 +189,12 @@ double ratio(std::uint64_t pairs, std::uint64_t negatives, std::uint64_t positiv
   return static_cast<double>(pairs) / static_cast<double>(all);
 }
 
-// Memory of one thread: `drawn` has room for a block's draws, `weights` for all patients, `below` for the
-// negatives of any ranking and one more.
+// Memory of one thread: `drawn` has room for a block's draws, `weights` for all patients.
 template <class T>
 struct Scratch {
   std::vector<std::uint32_t> drawn;
-  std::vector<Lanes<T>> weights, below;
-  Scratch(std::size_t patients, std::size_t scores)
-      : drawn(LANES_OF<T> * patients), weights(patients), below(scores + 1) {}
+  std::vector<Lanes<T>> weights;
+  explicit Scratch(std::size_t patients) : drawn(LANES_OF<T> * patients), weights(patients) {}
 };
 
 // Writes a block's columns of all AUCs.
@@ -207,7 +208,7 @@ void block_aucs(const BootstrapAuc& auc, const std::vector<Ranking>& rankings, s
   }
   const std::int64_t columns = auc.columns(), end = std::min<std::int64_t>(first + LANES_OF<T>, columns);
   for (std::size_t row = 0; row < rankings.size(); ++row) {
-    const auto tally = count<T, Product>(rankings[row], scratch->weights.data(), scratch->below.data());
+    const auto tally = count<T, Product>(rankings[row], scratch->weights.data());
     double* aucs = auc.aucs + static_cast<std::int64_t>(row) * columns;
     for (std::int64_t column = first; column < end; ++column) {
       const auto lane = column - first;
@@ -226,7 +227,7 @@ void all_aucs(const BootstrapAuc& auc) {
   const auto rankings = rank_all(auc);
 #pragma omp parallel if (auc.columns() > LANES_OF<T>)
   {
-    Scratch<T> scratch(static_cast<std::size_t>(auc.patients), rankings.back().negatives.size());
+    Scratch<T> scratch(static_cast<std::size_t>(auc.patients));
 #pragma omp for schedule(dynamic)
     for (std::int64_t first = 0; first < auc.columns(); first += LANES_OF<T>) {
       best<block_aucs<T, Product>>(auc, rankings, first, &scratch);
