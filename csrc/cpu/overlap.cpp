@@ -80,7 +80,8 @@ void find_extremes(const Extremes& extremes, std::int64_t number, Upsampled* map
 
 void project_masks(const Projection& projection) {
   const Grid grid(projection.height, projection.width, projection.rows, projection.columns);
-#pragma omp parallel if (projection.images > 1)
+  const std::int64_t pixels = static_cast<std::int64_t>(projection.rows) * projection.columns;
+#pragma omp parallel if (is_worth_threads(projection.images, pixels, 0))
   {
     Projected heart(grid);
 #pragma omp for schedule(dynamic, share(projection.images))
@@ -92,7 +93,9 @@ void project_masks(const Projection& projection) {
 
 void overlap(const Overlap& overlap) {
   const Grid grid(overlap.height, overlap.width, overlap.rows, overlap.columns);
-#pragma omp parallel if (overlap.images > 1)
+  const std::int64_t pixels = overlap.masks ? static_cast<std::int64_t>(overlap.rows) * overlap.columns : 0;
+  const std::int64_t cells = static_cast<std::int64_t>(overlap.targets) * overlap.height * overlap.width;
+#pragma omp parallel if (is_worth_threads(overlap.images, pixels, cells))
   {
     Projected heart(grid);
     Upsampled map(grid);

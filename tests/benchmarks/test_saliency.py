@@ -8,14 +8,13 @@ from cmrbias.benchmarks import saliency
 
 def test_rows_hold_times_over_ours():
     tasks = dict(saliency.compare(images=4, repeats=1))
-    again = ", called again at once: masks in the cache"
-    from_maps = ["maps -> five scores", "maps -> AKS, DSC"]
-    of_masks = [f"{task}{more}" for task in from_maps for more in ("", again)]
-    assert list(tasks) == ["A, G -> five scores", *of_masks, "maps -> AKS, DSC, masks projected before"]
+    from_maps = ["maps -> five scores", "maps -> AKS, DSC", "maps -> AKS, DSC, masks projected before"]
+    again = "; called again at once, caches full"
+    assert list(tasks) == ["A, G -> five scores", *(f"{t}{more}" for t in from_maps for more in ("", again))]
     for rows in tasks.values():
         assert [row.way for row in rows[:2]] == ["cmrbias", "torch eager"]
         assert rows[0].ratio == 1
-    for task in ("A, G -> five scores", *from_maps):
+    for task in ("A, G -> five scores", *from_maps[:2]):
         ours, least = tasks[task][0], tasks[task][-1]
         assert least.way == "bytes / bandwidth"
         assert least.ratio == pytest.approx(least.milliseconds / ours.milliseconds)
