@@ -123,6 +123,7 @@ class BootstrapAuc:
         patients: int,
         strata: int,
         sizes: int,
+        weights: int,
         patient: int,
         scores: int,
         positive: int,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import errno
 import json
@@ -86,6 +87,14 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)  # "no space left on device" alone does not say where
         raise
+
+
+def read_columns(path: Path) -> dict[str, list[str]]:
+    """Returns the columns of a CSV file by their names, as they were written by the package itself."""
+    with path.open(encoding="utf-8", newline="") as file:
+        names, *rows = csv.reader(file)  # a third of csv.DictReader's time
+    columns = map(list, zip(*rows, strict=True)) if rows else ([] for _ in names)
+    return dict(zip(names, columns, strict=True))
 
 
 def write_json(path: Path, value: Any) -> None:

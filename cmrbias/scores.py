@@ -30,7 +30,8 @@ def aks(found: Overlap) -> Tensor:
 
     Source: Nakashima et al. 2023, section 4.1, equation 2.
     """
-    return _where(_has_heart(found) & _varies(found), _ratio(found.inside, found.saliency).clamp(0, 1))
+    share = _ratio(found.inside, found.saliency).clamp(0, 1)
+    return _nan_where(_no_heart(found) | (found.maximum <= found.minimum), share)
 
 
 def dsc(found: Overlap) -> Tensor:
@@ -40,19 +41,19 @@ def dsc(found: Overlap) -> Tensor:
     """
     span = found.maximum - found.minimum
     score = _ratio(2 * found.inside, found.saliency + found.area * span)
-    return _where(_has_heart(found) & _is_finite(found), score.clamp(0, 1))
+    return _nan_where(_no_heart(found), score.clamp(0, 1))
 
 
 def dice(found: Overlap) -> Tensor:
     """Dice of the thresholded map with the heart, in [0, 1]."""
     hot, both, _ = _counts(found, "dice")
-    return _where(_has_heart(found) & _is_finite(found), 2 * both / (hot + found.area))
+    return _nan_where(_no_heart(found) | found.saliency.isnan(), 2 * both / (hot + found.area))
 
 
 def iou(found: Overlap) -> Tensor:
     """Intersection over union of the thresholded map and the heart, in [0, 1]."""
     hot, both, _ = _counts(found, "iou")
-    return _where(_has_heart(found) & _is_finite(found), both / (hot + found.area - both))
+    return _nan_where(_no_heart(found) | found.saliency.isnan(), both / (hot + found.area - both))
 
 
 def pointing(found: Overlap) -> Tensor:
@@ -61,7 +62,7 @@ def pointing(found: Overlap) -> Tensor:
     Source: Zhang et al. 2018, "Top-down neural attention by excitation backprop", section 4.2.
     """
     peak = _counts(found, "pointing")[2]
-    return _where(_has_heart(found) & _varies(found), peak.double())
+    return _nan_where(_no_heart(found) | ~(found.maximum > found.minimum), peak.double())
 
 
 def energy_lift(found: Overlap) -> Tensor:
@@ -75,7 +76,7 @@ def normalised_aks(found: Overlap) -> Tensor:
     Below chance it is negative. NaN where ceiling and chance are the same (the mask is everything).
     """
     room = found.ceiling - chance(found)
-    return _where(room > 0, _ratio(aks(found) - chance(found), room))
+    return _nan_where(room <= 0, _ratio(aks(found) - chance(found), room))
 
 
 def chance(found: Overlap) -> Tensor:
@@ -156,16 +157,8 @@ def refuse_wrong_maps(maps: Tensor, source: str, name: Callable[[int], str] | No
     )
 
 
-def _is_finite(found: Overlap) -> Tensor:
-    return ~found.saliency.isnan()
-
-
-def _varies(found: Overlap) -> Tensor:
-    return found.maximum > found.minimum
-
-
-def _has_heart(found: Overlap) -> Tensor:
-    return found.area > 0
+def _no_heart(found: Overlap) -> Tensor:
+    return found.area <= 0
 
 
 def _counts(found: Overlap, name: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -179,8 +172,9 @@ def _counts(found: Overlap, name: str) -> tuple[Tensor, Tensor, Tensor]:
 
 def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     """Divides, 0 / 0 being 0, so that no gradient becomes NaN where a score is not defined."""
-    return numerator / torch.where(denominator == 0, 1, denominator)
+    return numerator / denominator.masked_fill(denominator == 0, 1)
 
 
-def _where(defined: Tensor, score: Tensor) -> Tensor:
-    return torch.where(defined, score, torch.nan)
+def _nan_where(undefined: Tensor, score: Tensor) -> Tensor:
+    """Puts NaN for undefined scores; one that is NaN stays so. torch.where takes twice as long here."""
+    return score.masked_fill(undefined, torch.nan)

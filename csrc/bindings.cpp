@@ -95,8 +95,8 @@ Extremes make_extremes(Type type, std::int64_t images, int height, int width, in
 
 BootstrapAuc make_bootstrap_auc(std::int64_t resamples, std::uint64_t seed, std::int64_t cases,
                                 std::int64_t classes, std::int64_t patients, std::int64_t strata,
-                                Address sizes, Address patient, Address scores, Address positive,
-                                Address order, Address aucs) {
+                                Address sizes, Address weights, Address patient, Address scores,
+                                Address positive, Address order, Address aucs) {
   return {resamples,
           seed,
           cases,
@@ -104,6 +104,7 @@ BootstrapAuc make_bootstrap_auc(std::int64_t resamples, std::uint64_t seed, std:
           patients,
           strata,
           pointer<const std::int64_t>(sizes),
+          pointer<const std::int64_t>(weights),
           pointer<const std::int64_t>(patient),
           pointer<const double>(scores),
           pointer<const std::uint8_t>(positive),
@@ -180,7 +181,8 @@ PYBIND11_MODULE(_C, m) {
   py::class_<BootstrapAuc>(m, "BootstrapAuc")
       .def(py::init(&make_bootstrap_auc), py::kw_only(), py::arg("resamples"), py::arg("seed"),
            py::arg("cases"), py::arg("classes"), py::arg("patients"), py::arg("strata"), py::arg("sizes"),
-           py::arg("patient"), py::arg("scores"), py::arg("positive"), py::arg("order"), py::arg("aucs"));
+           py::arg("weights"), py::arg("patient"), py::arg("scores"), py::arg("positive"), py::arg("order"),
+           py::arg("aucs"));
   m.def("bootstrap_auc_cpu", &cpu::bootstrap_auc, py::arg("auc"), ReleaseGil());
 
 #ifdef CMRBIAS_CUDA

@@ -130,19 +130,23 @@ void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap, void* scrat
 void extreme_pixels(const Extremes& extremes, void* scratch, void* stream);
 }  // namespace cuda
 
-// AUCs of a sample and of its bootstrap resamples; on the processor only.
+// AUCs of a sample and of its bootstrap resamples, drawn or given; on the processor only.
 struct BootstrapAuc {
   std::int64_t resamples;  // < 2^31
   std::uint64_t seed;
   std::int64_t cases, classes;
-  std::int64_t patients;         // patients * most cases of one * classes < 2^31, so that all counts fit
+  std::int64_t patients;         // a resample's patients * most cases of one * classes < 2^31, so that all counts fit
   std::int64_t strata;
   const std::int64_t* sizes;     // (strata): patients of each; they are numbered stratum by stratum
+  const std::int64_t* weights;   // (resamples, patients): how often each holds a patient; null: they are drawn
   const std::int64_t* patient;   // (cases), each in [0, patients)
   const double* scores;          // (cases, classes), without NaN
   const std::uint8_t* positive;  // (cases, classes): has the case the class?
   const std::int64_t* order;     // (cases * classes): positions of the scores, ascending
-  double* aucs;                  // (classes + 2, 1 + resamples): each class, micro, macro; the sample first
+  double* aucs;                  // (classes + 2, columns): each class, micro, macro
+
+  // One a resample; where they are drawn, the sample is the first of them.
+  std::int64_t columns() const { return weights ? resamples : resamples + 1; }
 };
 
 namespace cpu {

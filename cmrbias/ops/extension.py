@@ -25,6 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16)
+_NAMES = {dtype: str(dtype).removeprefix("torch.") for dtype in FLOATS}
 
 library = torch.library.Library("cmrbias", "DEF")  # type: ignore[no-untyped-call]
 
@@ -75,24 +76,27 @@ def register(name: str, schema: str, kernel: Callable[..., Any], fake: Callable[
     torch.library.register_fake(f"cmrbias::{name}", fake, lib=library)
 
 
-def launch(kernel: str, device: torch.device, *arguments: Any, scratch_bytes: int | None = None) -> None:
+def launch(
+    kernel: str, device: torch.device, *arguments: Any, scratch_bytes: Callable[[], int] | None = None
+) -> None:
     """Runs a kernel of the extension on a device; on CUDA, on the current stream.
 
-    A kernel that works in memory of its own on CUDA says how much: ``scratch_bytes`` of its arguments.
+    A kernel that works in memory of its own on CUDA says how much, when asked: ``scratch_bytes`` of its
+    arguments.
     """
     if device.type != "cuda":
         getattr(_C, f"{kernel}_cpu")(*arguments)
         return
     with torch.cuda.device(device):
         if scratch_bytes is not None:
-            scratch = torch.empty(scratch_bytes, dtype=torch.uint8, device=device)
+            scratch = torch.empty(scratch_bytes(), dtype=torch.uint8, device=device)
             arguments = (*arguments, scratch.data_ptr())
         getattr(_C, f"{kernel}_cuda")(*arguments, torch.cuda.current_stream().cuda_stream)
 
 
 def kernel_type(values: Tensor) -> Any:
     """Returns the kernels' name of a tensor's dtype, one of FLOATS."""
-    return getattr(_C.Type, str(values.dtype).removeprefix("torch."))
+    return getattr(_C.Type, _NAMES[values.dtype])
 
 
 def check_tensors(**arguments: object) -> None:

@@ -43,7 +43,7 @@ def gradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     check_gradcam(activations, gradients)
     if not has_kernel(activations.device):
         return gradcam_reference(activations, gradients)
-    return torch.ops.cmrbias.gradcam(activations, gradients)  # type: ignore[no-any-return]
+    return torch.ops.cmrbias.gradcam.default(activations, gradients)  # type: ignore[no-any-return]
 
 
 def gradcam_reference(activations: Tensor, gradients: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ def _launch(activations: Tensor, gradients: Tensor) -> Tensor:
     maps = empty_maps(activations, gradients)
     if maps.numel():
         arguments = gradcam_arguments(activations, gradients, maps)
-        launch("gradcam", maps.device, arguments, scratch_bytes=arguments.scratch_bytes)
+        launch("gradcam", maps.device, arguments, scratch_bytes=lambda: arguments.scratch_bytes)
     return maps
 
 

@@ -72,7 +72,7 @@ def overlap(maps: Tensor, masks: Tensor | Projection, threshold: float | None = 
     if isinstance(masks, Projection):
         pixels = masks.rows * masks.columns
         if has_kernel(maps.device):
-            operator = torch.ops.cmrbias.overlap_projected
+            operator = torch.ops.cmrbias.overlap_projected.default
             sums, of_mask = operator(maps, masks.cells, masks.areas, masks.rows, masks.columns)
         else:
             sums, of_mask = _projected_reference(maps, masks)
@@ -80,7 +80,7 @@ def overlap(maps: Tensor, masks: Tensor | Projection, threshold: float | None = 
     pixels = masks.shape[1] * masks.shape[2]
     if not has_kernel(maps.device):
         return overlap_reference(maps, masks, threshold)
-    sums, counts, of_mask = torch.ops.cmrbias.overlap(maps, masks, threshold)
+    sums, counts, of_mask = torch.ops.cmrbias.overlap.default(maps, masks, threshold)
     return _named(sums, counts, of_mask, pixels)
 
 
@@ -109,7 +109,7 @@ def gradcam_overlap(
     if not has_kernel(activations.device):
         maps = gradcam_reference(activations, gradients)
         return maps, overlap_reference(maps, masks, threshold)
-    operator = torch.ops.cmrbias.gradcam_overlap
+    operator = torch.ops.cmrbias.gradcam_overlap.default
     maps, sums, counts, of_mask = operator(activations, gradients, masks, threshold)
     return maps, _named(sums, counts, of_mask, masks.shape[1] * masks.shape[2])
 
@@ -167,7 +167,7 @@ def _of_mask(cells: Tensor, areas: Tensor, rows: int, columns: int, ndim: int) -
 
 def _named(sums: Tensor, counts: Tensor | None, of_mask: Tensor, pixels: int) -> Overlap:
     saliency, inside, minimum, maximum = sums.unbind(-1)
-    area, ceiling = of_mask.detach().unbind(-1)
+    area, ceiling = of_mask.unbind(-1)
     if counts is None or not counts.shape[-1]:
         return Overlap(saliency, inside, minimum, maximum, area, ceiling, None, None, None, pixels)
     hot, both, peak = counts.unbind(-1)

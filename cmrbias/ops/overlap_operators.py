@@ -18,7 +18,7 @@ def _launch_overlap(maps: Tensor, masks: Tensor, threshold: float | None) -> tup
     sums, counts, of_mask = _empty(maps, masks, threshold)
     if sums.numel():
         arguments = _arguments(maps, masks, threshold, sums, counts, of_mask)
-        launch("overlap", maps.device, arguments, scratch_bytes=arguments.scratch_bytes)
+        launch("overlap", maps.device, arguments, scratch_bytes=lambda: arguments.scratch_bytes)
     return sums, counts, of_mask
 
 
@@ -30,7 +30,7 @@ def _launch_projected(
     if sums.numel():
         given = {"rows": rows, "columns": columns, "cells": cells.data_ptr(), "areas": areas.data_ptr()}
         arguments = _arguments(maps, None, None, sums, None, of_mask, **given)
-        launch("overlap", maps.device, arguments, scratch_bytes=arguments.scratch_bytes)
+        launch("overlap", maps.device, arguments, scratch_bytes=lambda: arguments.scratch_bytes)
     return sums, of_mask
 
 
@@ -43,8 +43,13 @@ def _launch_fused(
     if sums.numel():
         first = gradcam_arguments(activations, gradients, maps)
         then = _arguments(maps, masks, threshold, sums, counts, of_mask)
-        needed = first.scratch_bytes + then.scratch_bytes
-        launch("gradcam_overlap", maps.device, first, then, scratch_bytes=needed)
+        launch(
+            "gradcam_overlap",
+            maps.device,
+            first,
+            then,
+            scratch_bytes=lambda: first.scratch_bytes + then.scratch_bytes,
+        )
     return maps, sums, counts, of_mask
 
 
@@ -110,7 +115,7 @@ def _launch_extremes(maps: Tensor, rows: int, columns: int) -> Tensor:
             maps=maps.data_ptr(),
             pixels=pixels.data_ptr(),
         )
-        launch("extreme_pixels", maps.device, extremes, scratch_bytes=extremes.scratch_bytes)
+        launch("extreme_pixels", maps.device, extremes, scratch_bytes=lambda: extremes.scratch_bytes)
     return pixels
 
 
@@ -123,11 +128,13 @@ def _empty_extremes(maps: Tensor, rows: int, columns: int) -> Tensor:
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.save_for_backward(*inputs[:2])
+    ctx.mark_non_differentiable(*output[1:])
 
 
 def _save_projected(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     maps, cells, areas, ctx.rows, ctx.columns = inputs
     ctx.save_for_backward(maps, cells, areas)
+    ctx.mark_non_differentiable(output[1])
 
 
 def _backward(ctx: Any, of_sums: Tensor, *_: object) -> tuple[Tensor, None, None]:

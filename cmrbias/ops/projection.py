@@ -47,7 +47,7 @@ def project_masks(masks: Tensor, size: tuple[int, int]) -> Projection:
     height, width = size
     if not (0 < height < 2**15 and 0 < width < 2**15):
         raise wrong("size", "h and w of 1 to 32767", tuple(size))
-    project = torch.ops.cmrbias.project_masks if has_kernel(masks.device) else project_masks_reference
+    project = torch.ops.cmrbias.project_masks.default if has_kernel(masks.device) else project_masks_reference
     cells, areas = project(masks, height, width)
     return Projection(cells, areas, masks.shape[1], masks.shape[2], unit(height, width, *masks.shape[1:]))
 
@@ -95,7 +95,7 @@ def _launch(masks: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
             cells=cells.data_ptr(),
             areas=areas.data_ptr(),
         )
-        launch("project_masks", masks.device, projection, scratch_bytes=projection.scratch_bytes)
+        launch("project_masks", masks.device, projection, scratch_bytes=lambda: projection.scratch_bytes)
     return cells, areas
 
 

@@ -165,7 +165,7 @@ def _launch_swap(
         starts=0 if starts is None else starts.data_ptr(),
         output=output.data_ptr(),
     )
-    launch(kernel, values.device, swap, scratch_bytes=n * c * swap.scratch_bytes)
+    launch(kernel, values.device, swap, scratch_bytes=lambda: n * c * swap.scratch_bytes)
     return output
 
 

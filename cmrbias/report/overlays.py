@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN = ("aks", "normalised-aks", "dsc")  # scores in a caption
 OUTLINE = "#56B4E9"  # told apart from the map's colours with any colour vision
+QUICK = {"compress_level": 1}  # of PNG files: a third of the time, a sixth more bytes
 _DPI = 100
 _PANEL, _SIDE = (3.5, 3.4), 2.95  # inches of an overlay with colour bar and titles, and of its image
 _OPACITY = 0.45  # of the map where it is strongest
@@ -103,7 +104,7 @@ def draw_figure(lines: list[list[Overlay]], path: Path) -> None:
             left = k * _PANEL[0] + 0.05
             bar = place(left + _SIDE + 0.06, below, 0.1, _SIDE)
             _draw(figure, place(left, below, _SIDE, _SIDE), bar, overlay)
-    write_atomically(path, lambda file: figure.savefig(file, format="png"))
+    write_atomically(path, lambda file: figure.savefig(file, format="png", pil_kwargs=QUICK))
 
 
 def _draw(figure: Figure, axes: Axes, bar: Axes, overlay: Overlay) -> None:
@@ -120,7 +121,7 @@ def _draw(figure: Figure, axes: Axes, bar: Axes, overlay: Overlay) -> None:
         grid = np.arange(-1, width + 1), np.arange(-1, height + 1)
         axes.contour(*grid, np.pad(overlay.mask, 1), levels=[0.5], colors=[OUTLINE], linewidths=1.2)
         axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
-    axes.set_title(f"{overlay.title}\n{overlay.caption}", fontsize=7, loc="left")
+    axes.set_title(f"{overlay.title}\n{overlay.caption}", fontsize=7, loc="left", y=1.0)
     figure.colorbar(drawn, cax=bar, alpha=1, ticks=(0, 0.5, 1))
     bar.tick_params(labelsize=6)
 

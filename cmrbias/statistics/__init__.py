@@ -1,8 +1,8 @@
 """Statistics: AUCs, decisions, calibration, overlap means and correlations, each with its intervals.
 
-numpy alone at run time. The patient is always the unit: patients are resampled whole, and cases of one
-patient form a cluster. Start with ``auc_summary``, ``auc_differences``, ``classification_summary``,
-``aggregate`` and ``correlation``; what they are made of is public too.
+numpy alone at run time, and the extension where it is built. The patient is always the unit: patients are
+resampled whole, and cases of one patient form a cluster. Start with ``auc_summary``, ``auc_differences``,
+``classification_summary``, ``aggregate`` and ``correlation``; what they are made of is public too.
 """
 
 from cmrbias.resampling import PatientDraws, patient_strata

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,6 +16,7 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 """Takes patient weights (B, P) int64 and returns M numbers for each row, (B, M) float64, NaN if undefined."""
 
 _BLOCK = 1 << 18  # weights held at once in the jackknife
+_KEPT = 1 << 20  # weights of one set of draws that is kept
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,27 @@ def bootstrap(statistic: Statistic, draws: PatientDraws) -> Replicates:
         draws: which patients each resample takes.
     """
     point = statistic(np.ones((1, len(draws.strata)), np.int64))[0]
-    values = np.concatenate([statistic(weights) for weights in draws.weights()])
+    values = np.concatenate([statistic(weights) for weights in drawn_weights(draws)])
     return Replicates(point, values, jackknife(statistic, draws.strata), draws.strata)
+
+
+def drawn_weights(draws: PatientDraws) -> Iterable[np.ndarray]:
+    """Returns ``draws.weights()``; of few patients read-only arrays that are kept.
+
+    A report asks for the same draws hundreds of times, and drawing takes longer than most statistics.
+    """
+    if len(draws.strata) * draws.resamples > _KEPT:
+        return draws.weights()
+    strata = np.ascontiguousarray(draws.strata, np.int64).tobytes()
+    return _kept(strata, draws.resamples, draws.seed)
+
+
+@lru_cache(maxsize=8)
+def _kept(strata: bytes, resamples: int, seed: int) -> tuple[np.ndarray, ...]:
+    blocks = tuple(PatientDraws(np.frombuffer(strata, np.int64), resamples, seed).weights())
+    for block in blocks:
+        block.setflags(write=False)
+    return blocks
 
 
 def jackknife(statistic: Statistic, strata: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from cmrbias.statistics import (
     partial_correlation,
     weighted_auc,
 )
-from cmrbias.statistics.bootstrap import Statistic
+from cmrbias.statistics.bootstrap import Statistic, drawn_weights
 from cmrbias.statistics.interval import estimate, few
 from cmrbias.studies.column import Column
 from cmrbias.studies.overlaps import Maps
@@ -133,7 +133,7 @@ def _overlap_statistic(score: str, seeds: Sequence[Maps], patients: np.ndarray) 
 
 
 def _drawn(statistic: Statistic, draws: PatientDraws, column: int) -> np.ndarray:
-    return np.concatenate([statistic(weights)[:, column] for weights in draws.weights()])
+    return np.concatenate([statistic(weights)[:, column] for weights in drawn_weights(draws)])
 
 
 def _row_ranks(values: np.ndarray) -> np.ndarray:

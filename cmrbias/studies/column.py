@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cmrbias.errors import CmrbiasError
 from cmrbias.statistics import Estimate
 from cmrbias.studies.adjusted import adjusted_means
 from cmrbias.studies.build import Study, Trial
-from cmrbias.studies.cells import output
+from cmrbias.studies.cells import Cell, output
 from cmrbias.studies.facts import Facts, facts
 from cmrbias.studies.overlaps import Maps, above_gaussian, difference, overlap, read_maps
 from cmrbias.studies.predictions import (
@@ -44,10 +45,7 @@ class Column:
 
     def predictions(self, full: bool = False) -> list[Predictions]:
         """Returns the seeds' predictions under the model's own test input, or ``full``."""
-        return [
-            read_predictions(output(t.evaluate, self.study), "full" if full else t.tested)
-            for t in self.trials
-        ]
+        return [self._shown(t.evaluate, "full" if full else t.tested) for t in self.trials]
 
     def maps(self, full: bool = False) -> list[Maps]:
         """Returns the seeds' scored maps under the model's own test input, or ``full``."""
@@ -101,12 +99,27 @@ class Column:
         return self._gaps[kind]
 
     def _behaviour(self, input: str) -> list[Predictions]:
-        return [read_predictions(output(t.behaviour, self.study), input) for t in self.trials]
+        return [self._shown(t.behaviour, input) for t in self.trials]
+
+    def _shown(self, evaluate: Cell, input: str) -> Predictions:
+        path = output(evaluate, self.study)
+        if path not in self._read:
+            self._read[path] = read_predictions(path)
+        if input not in self._read[path]:
+            raise CmrbiasError(
+                f"{path / 'predictions.csv'}: expected rows of input {input!r}, found none: "
+                "delete the cell's directory"
+            )
+        return self._read[path][input]
 
     @cached_property
     def _gaps(self) -> dict[str, Measured]:
         same, other = (self._behaviour(f"swap-{which}-class") for which in ("same", "other"))
         return differences(same, other, self.resamples)
+
+    @cached_property
+    def _read(self) -> dict[Path, dict[str, Predictions]]:
+        return {}
 
     @cached_property
     def _aucs(self) -> dict[bool | str, dict[str, Measured]]:

@@ -65,7 +65,7 @@ def figure2(finished: Finished, name: str) -> tuple[list[Path], list[Table]]:
 
 
 def _draw(grid: list[list[Panel]], path: Path, warning: str | None) -> list[Path]:
-    from cmrbias.report.overlays import require_matplotlib
+    from cmrbias.report.overlays import QUICK, require_matplotlib
 
     require_matplotlib()
     from matplotlib import rc_context
@@ -82,7 +82,7 @@ def _draw(grid: list[list[Panel]], path: Path, warning: str | None) -> list[Path
             _draw_panel(one, shown)
     files = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
     with rc_context({"svg.hashsalt": "cmrbias"}):  # the same file each time
-        write_atomically(files[0], lambda file: figure.savefig(file, format="png"))
+        write_atomically(files[0], lambda file: figure.savefig(file, format="png", pil_kwargs=QUICK))
         write_atomically(files[1], lambda file: figure.savefig(file, format="svg", metadata={"Date": None}))
     return files
 
@@ -109,7 +109,7 @@ def _draw_panel(axes: Axes, shown: Panel) -> None:
     lines = [f"Pearson {with_interval(shown.pearson)}", f"Spearman {with_interval(shown.spearman)}"]
     if shown.descriptive:
         lines.append(f"descriptive: {len(shown.points)} models")
-    axes.set_title(f"({shown.title}) " + "\n".join(lines), fontsize=7, loc="left")
+    axes.set_title(f"({shown.title}) " + "\n".join(lines), fontsize=7, loc="left", y=1.0)
     axes.set_xlabel(shown.x_label, fontsize=8)
     axes.set_ylabel(shown.y_label, fontsize=8)
     axes.tick_params(labelsize=7)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmrbias.files import read_columns
 from cmrbias.statistics import average_seeds, mean_estimate, patient_means, seed_spread, t_interval
 from cmrbias.statistics.interval import Estimate
 from cmrbias.studies.predictions import Measured
@@ -81,26 +81,21 @@ class Maps:
 @lru_cache(maxsize=512)
 def read_maps(folder: Path) -> Maps:
     """Returns what ``saliency`` wrote into a folder."""
-    with (folder / "overlap.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    read = read_columns(folder / "overlap.csv")
     scores = {
-        name: np.array([float(row[name] or "nan") for row in rows])
-        for name in (*_SCORES, *(name for name in DILATED if name in rows[0]))
+        name: np.array([float(value or "nan") for value in read[name]])
+        for name in (*_SCORES, *(name for name in DILATED if name in read))
     }
-
-    def column(name: str) -> np.ndarray:
-        return np.array([row[name] for row in rows])
-
     return Maps(
-        case=column("case"),
-        patient=column("patient"),
-        frame=column("frame"),
-        map=column("map"),
-        explained=column("class"),
-        label=column("label"),
-        predicted=column("predicted"),
+        case=np.array(read["case"]),
+        patient=np.array(read["patient"]),
+        frame=np.array(read["frame"]),
+        map=np.array(read["map"]),
+        explained=np.array(read["class"]),
+        label=np.array(read["label"]),
+        predicted=np.array(read["predicted"]),
         scores=scores,
-        size=(int(rows[0]["map_height"]), int(rows[0]["map_width"])),
+        size=(int(read["map_height"][0]), int(read["map_width"][0])),
     )
 
 

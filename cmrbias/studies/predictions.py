@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cmrbias.errors import CmrbiasError
+from cmrbias.files import read_columns
 from cmrbias.statistics import (
     Estimate,
     PatientDraws,
@@ -88,29 +88,16 @@ class Predictions:
         return Predictions(self.classes, self.case[rows], patient, numbers, *arrays)
 
 
-def read_predictions(folder: Path, input: str) -> Predictions:
-    """Returns what ``evaluate`` wrote into a folder for a test input.
-
-    Raises:
-        CmrbiasError: it has no row of that input.
-    """
-    path = folder / "predictions.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["input"] == input]
-    if not rows:
-        raise CmrbiasError(
-            f"{path}: expected rows of input {input!r}, found none: delete the cell's directory"
-        )
-    classes = tuple(name.removeprefix("p_") for name in rows[0] if name.startswith("p_"))
-    patient = np.array([row["patient"] for row in rows])
-    return Predictions(
-        classes,
-        np.array([row["case"] for row in rows]),
-        patient,
-        np.unique(patient, return_inverse=True)[1],
-        np.array([classes.index(row["label"]) for row in rows], np.int64),
-        np.array([[float(row[f"p_{name}"]) for name in classes] for row in rows]),
-    )
+def read_predictions(folder: Path) -> dict[str, Predictions]:
+    """Returns what ``evaluate`` wrote into a folder, by the test input's name."""
+    read = read_columns(folder / "predictions.csv")
+    shown, cases, patients = (np.array(read[name]) for name in ("input", "case", "patient"))
+    classes = tuple(name.removeprefix("p_") for name in read if name.startswith("p_"))
+    labels = np.array([classes.index(label) for label in read["label"]], np.int64)
+    probabilities = np.array([read[f"p_{name}"] for name in classes], np.float64).T
+    numbers = np.zeros(len(cases), np.int64)
+    whole = Predictions(classes, cases, patients, numbers, labels, probabilities)
+    return {name: whole.some(np.flatnonzero(shown == name)) for name in dict.fromkeys(read["input"])}
 
 
 def auc_statistic_of(seeds: Sequence[Predictions]) -> Statistic:

@@ -1,13 +1,10 @@
 // bootstrap_auc on the processor: one thread a block of resamples, which lie side by side in vectors.
 //
-// A resample is a weight for each patient, so the scores are ranked once, and counting the pairs of a
-// resample is one pass of additions along each ranking, with a product a stretch of it.
-#include <omp.h>
-
+// A resample is a weight for each patient, so the scores are ranked once. Counting the pairs of a resample is one
+// pass of additions along each ranking, with a product a positive.
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <memory>
 #include <numeric>
 #include <vector>
 
@@ -19,94 +16,80 @@
 namespace cmrbias::cpu {
 namespace {
 
-constexpr int BLOCK = 16;  // resamples a block
-
-// How often each resample of a block holds a patient.
-struct alignas(64) Weights {
-  std::uint32_t of[BLOCK];
+// Resamples of a block lie side by side in one vector: so many of them as there are whole numbers T in it.
+constexpr int BYTES_OF_BLOCK = 32;
+template <class T>
+constexpr int LANES_OF = BYTES_OF_BLOCK / sizeof(T);
+template <class T>
+using Block = Vector<T, LANES_OF<T>>;
+// The same in memory.
+template <class T>
+struct alignas(BYTES_OF_BLOCK) Lanes {
+  T of[LANES_OF<T>];
 };
 
-// Numbers of a block in one register. Plain arrays are not kept there: 1.5 x slower.
-using Narrow = Pair<Vector<std::uint32_t, BLOCK / 2>>;
-using Wide = Pair<Vector<std::uint64_t, BLOCK / 4>>;
-
-// Of each resample: 2 * pairs of a positive and a lower negative + tied pairs, and how many there are of
-// both.
-struct Tally {
-  std::uint64_t pairs[BLOCK];
-  std::uint32_t negatives[BLOCK], positives[BLOCK];
+// The scores of one class, or of all: the patients of the negatives in ascending order, and the positives, each
+// with its patient, how many negatives lie below it, and how many do not lie above.
+struct Positive {
+  std::uint32_t patient, below, not_above;
 };
-
-struct Score {
-  double value;
-  std::uint32_t patient;
-  bool positive;
-};
-
-// Ends of three runs of scores: negatives, further negatives, and positives that lie above the former and
-// tie with the latter.
-struct Stretch {
-  std::uint32_t below, tied, positives;
-};
-
-// The patients behind scores in ascending order, and the stretches that they make up.
 struct Ranking {
-  std::vector<std::uint32_t> patients;
-  std::vector<Stretch> stretches;
-};
+  std::vector<std::uint32_t> negatives;
+  std::vector<Positive> positives;
 
-// Returns the ranking of scores in ascending order.
-Ranking rank(const std::vector<Score>& scores) {
-  Ranking ranking;
-  auto& patients = ranking.patients;
-  patients.reserve(scores.size());
-  Stretch stretch{};
-  for (auto first = scores.begin(), last = first; first != scores.end(); first = last) {
-    while (last != scores.end() && last->value == first->value) ++last;
-    const auto take = [&](bool positive) {
-      for (auto score = first; score != last; ++score) {
-        if (score->positive == positive) patients.push_back(score->patient);
-      }
-      return static_cast<std::uint32_t>(patients.size());
-    };
-    stretch.tied = take(false);
-    stretch.positives = take(true);
-    if (stretch.positives == stretch.tied) {
-      stretch.below = stretch.tied;  // nothing ties with them
-    } else {
-      ranking.stretches.push_back(stretch);
-      stretch.below = stretch.positives;
+  // Adds scores that tie with each other, in ascending order.
+  void add(const BootstrapAuc& auc, const std::int64_t* first, const std::int64_t* last) {
+    const auto below = static_cast<std::uint32_t>(negatives.size());
+    for (const std::int64_t* at = first; at != last; ++at) {
+      if (!auc.positive[*at]) negatives.push_back(patient(auc, *at));
+    }
+    const auto not_above = static_cast<std::uint32_t>(negatives.size());
+    for (const std::int64_t* at = first; at != last; ++at) {
+      if (auc.positive[*at]) positives.push_back({patient(auc, *at), below, not_above});
     }
   }
-  const auto all = static_cast<std::uint32_t>(patients.size());
-  ranking.stretches.push_back({all, all, all});
+
+ private:
+  static std::uint32_t patient(const BootstrapAuc& auc, std::int64_t at) {
+    return static_cast<std::uint32_t>(auc.patient[at / auc.classes]);
+  }
+};
+
+// Returns the ranking of scores at some places, in ascending order.
+Ranking rank(const BootstrapAuc& auc, const std::vector<std::int64_t>& places) {
+  Ranking ranking;
+  ranking.negatives.reserve(places.size());
+  ranking.positives.reserve(places.size());
+  const std::int64_t *first = places.data(), *end = first + places.size(), *last = first;
+  for (; first != end; first = last) {
+    while (last != end && auc.scores[*last] == auc.scores[*first]) ++last;
+    ranking.add(auc, first, last);
+  }
   return ranking;
 }
 
 // Returns the ranking of each class, then that of all scores.
 std::vector<Ranking> rank_all(const BootstrapAuc& auc) {
-  const std::int64_t count = auc.cases * auc.classes;
-  std::vector<std::vector<Score>> scores(static_cast<std::size_t>(auc.classes) + 1);
-  for (auto& of : scores) of.reserve(static_cast<std::size_t>(&of == &scores.back() ? count : auc.cases));
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t at = auc.order[i], patient = auc.patient[at / auc.classes];
-    const Score score{auc.scores[at], static_cast<std::uint32_t>(patient), auc.positive[at] != 0};
-    scores[static_cast<std::size_t>(at % auc.classes)].push_back(score);
-    scores.back().push_back(score);
-  }
+  const std::vector<std::int64_t> all(auc.order, auc.order + auc.cases * auc.classes);
+  std::vector<std::vector<std::int64_t>> of_class(static_cast<std::size_t>(auc.classes));
+  for (auto& places : of_class) places.reserve(static_cast<std::size_t>(auc.cases));
+  for (const std::int64_t at : all) of_class[static_cast<std::size_t>(at % auc.classes)].push_back(at);
   std::vector<Ranking> rankings;
-  for (const auto& of : scores) rankings.push_back(rank(of));
+  for (const auto& places : of_class) rankings.push_back(rank(auc, places));
+  rankings.push_back(rank(auc, all));
   return rankings;
 }
 
-// Do twice the pairs of any resample and ranking fit into 32 bits? A resample has as many patients as the sample, and
-// so at most `scores` scores.
-bool pairs_are_narrow(const BootstrapAuc& auc) {
+// The most scores that a resample can hold. A drawn one has as many patients as the sample.
+std::int64_t most_scores(const BootstrapAuc& auc) {
   std::vector<std::int64_t> cases(static_cast<std::size_t>(auc.patients));
   for (std::int64_t i = 0; i < auc.cases; ++i) ++cases[static_cast<std::size_t>(auc.patient[i])];
-  const std::int64_t most = cases.empty() ? 0 : *std::max_element(cases.begin(), cases.end());
-  const std::int64_t scores = auc.patients * most * auc.classes;  // < 2^31
-  return scores * scores / 2 < std::numeric_limits<std::uint32_t>::max();
+  std::int64_t patients = auc.weights ? 0 : auc.patients;
+  for (std::int64_t row = 0; auc.weights && row < auc.resamples; ++row) {
+    const std::int64_t* first = auc.weights + row * auc.patients;
+    patients = std::max(patients, std::accumulate(first, first + auc.patients, std::int64_t{0}));
+  }
+  return patients * *std::max_element(cases.begin(), cases.end()) * auc.classes;  // < 2^31
 }
 
 // Writes the draws of one resample (its number in the upper half of `resample`) from a stratum of n patients.
@@ -120,84 +103,83 @@ void draw(std::uint32_t* drawn, std::uint64_t key, std::uint64_t resample, std::
   for (std::uint32_t i = 0; i < n; ++i) drawn[i] = static_cast<std::uint32_t>((std::uint64_t{drawn[i]} * n) >> 32);
 }
 
-// Writes how often each resample of a block holds each patient; column 0 is the sample, every patient once.
-// `drawn` has room for BLOCK draws a patient.
-void weigh(const BootstrapAuc& auc, std::int64_t first, std::uint32_t* drawn, Weights* weights) {
-  std::fill_n(weights, auc.patients, Weights{});
-  Weights* stratum = weights;
+// Writes how often each resample of a block holds each patient, as given.
+template <class T>
+void take_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights) {
+  std::fill_n(weights, auc.patients, Lanes<T>{});
+  const std::int64_t rows = std::min<std::int64_t>(LANES_OF<T>, auc.resamples - first);
+  for (std::int64_t lane = 0; lane < rows; ++lane) {
+    const std::int64_t* row = auc.weights + (first + lane) * auc.patients;
+    for (std::int64_t patient = 0; patient < auc.patients; ++patient) {
+      weights[patient].of[lane] = static_cast<T>(row[patient]);
+    }
+  }
+}
+
+// The same for drawn resamples; column 0 is the sample, every patient once. `drawn` has room for a block's draws.
+template <class T>
+void draw_weights(const BootstrapAuc& auc, std::int64_t first, std::uint32_t* drawn, Lanes<T>* weights) {
+  constexpr int lanes = LANES_OF<T>;
+  std::fill_n(weights, auc.patients, Lanes<T>{});
+  Lanes<T>* stratum = weights;
   for (std::int64_t number = 0; number < auc.strata; ++number) {
     const auto n = static_cast<std::size_t>(auc.sizes[number]);
     const std::uint64_t key = mix(auc.seed + GOLDEN * (static_cast<std::uint64_t>(number) + 1));
-    for (int lane = 0; lane < BLOCK; ++lane) {
+    for (int lane = 0; lane < lanes; ++lane) {
       const auto resample = static_cast<std::uint64_t>(first + lane - 1) << 32;
       draw(drawn + lane * n, key, resample, static_cast<std::uint32_t>(n));
     }
     if (first == 0) std::iota(drawn, drawn + n, 0u);
     // Resample by resample would often wait for the last addition to the same patient.
     for (std::size_t i = 0; i < n; ++i) {
-      for (int lane = 0; lane < BLOCK; ++lane) ++stratum[drawn[lane * n + i]].of[lane];
+      for (int lane = 0; lane < lanes; ++lane) ++stratum[drawn[lane * n + i]].of[lane];
     }
     stratum += n;
   }
 }
 
-Narrow load(const Weights& weights) { return load_pair<decltype(Narrow::low)>(weights.of); }
-
-// Every second number, as a register multiplies them: the first, third, ... or the second, fourth, ...
-Wide even_lanes(const Narrow& of) {
-  using Half = decltype(Wide::low);
-  return {reinterpret_cast<Half>(of.low) & 0xFFFFFFFF, reinterpret_cast<Half>(of.high) & 0xFFFFFFFF};
-}
-Wide odd_lanes(const Narrow& of) {
-  using Half = decltype(Wide::low);
-  return {reinterpret_cast<Half>(of.low) >> 32, reinterpret_cast<Half>(of.high) >> 32};
-}
-
-// Sums of products of a block's numbers: in 32 bits where all pairs of a resample fit, which takes a third of the
-// instructions, else in 64.
-struct NarrowSum {
-  Narrow sum{};
-  void add(const Narrow& a, const Narrow& b) { sum += a * b; }
-  void write(std::uint64_t* pairs) const {
-    std::uint32_t each[BLOCK];
-    std::memcpy(each, &sum, sizeof sum);
-    std::copy_n(each, BLOCK, pairs);
-  }
-};
-struct WideSum {
-  Wide even{}, odd{};
-  void add(const Narrow& a, const Narrow& b) {
-    even += even_lanes(a) * even_lanes(b);
-    odd += odd_lanes(a) * odd_lanes(b);
-  }
-  void write(std::uint64_t* pairs) const {
-    std::uint64_t evens[BLOCK / 2], odds[BLOCK / 2];
-    std::memcpy(evens, &even, sizeof even);
-    std::memcpy(odds, &odd, sizeof odd);
-    for (int i = 0; i < BLOCK; ++i) pairs[i] = i % 2 ? odds[i / 2] : evens[i / 2];
-  }
+// What a block's resamples hold of one ranking: 2 * pairs of a positive and a lower negative + tied pairs, and
+// how many there are of both.
+template <class T, class Product>
+struct Tally {
+  Product pairs[LANES_OF<T>];
+  T negatives[LANES_OF<T>], positives[LANES_OF<T>];
 };
 
-// Counts the pairs of one ranking.
-template <class Sum>
-void count(Tally& tally, const Ranking& ranking, const Weights* weights) {
-  const std::uint32_t* patients = ranking.patients.data();
-  Sum pairs;
-  Narrow negatives{}, positives{};
+// Counts one ranking: additions along the negatives, and a product a positive. Positives that tie with each other
+// share what lies below them.
+template <class T, class Product>
+Tally<T, Product> count(const Ranking& ranking, const Lanes<T>* weights) {
+  constexpr int half = LANES_OF<T> / 2;
+  using Half = Vector<T, half>;
+  using Products = Vector<Product, half>;
+  Block<T> lower{}, negatives{}, positives{};
+  Products pairs[2] = {};
+  const std::uint32_t* patients = ranking.negatives.data();
   std::uint32_t at = 0;
-  for (const Stretch& stretch : ranking.stretches) {
-    Narrow tied{}, above{};
-    for (; at < stretch.below; ++at) negatives += load(weights[patients[at]]);
-    for (; at < stretch.tied; ++at) tied += load(weights[patients[at]]);
-    for (; at < stretch.positives; ++at) above += load(weights[patients[at]]);
-    const Narrow over = negatives + negatives + tied;
-    pairs.add(above, over);
-    negatives += tied;
-    positives += above;
+  const auto advance = [&](std::uint32_t to) {
+    for (; at < to; ++at) negatives += load_vector<Block<T>>(&weights[patients[at]]);
+  };
+  for (const Positive& positive : ranking.positives) {
+    if (at <= positive.below) {
+      advance(positive.below);
+      lower = negatives;
+      advance(positive.not_above);
+    }
+    const auto held = load_vector<Block<T>>(&weights[positive.patient]);
+    const Block<T> over = lower + negatives;
+    positives += held;
+    for (int part = 0; part < 2; ++part) {
+      pairs[part] += __builtin_convertvector(half_of<Half>(held, part), Products) *
+                     __builtin_convertvector(half_of<Half>(over, part), Products);
+    }
   }
-  pairs.write(tally.pairs);
+  advance(static_cast<std::uint32_t>(ranking.negatives.size()));
+  Tally<T, Product> tally;
+  std::memcpy(tally.pairs, pairs, sizeof pairs);
   std::memcpy(tally.negatives, &negatives, sizeof negatives);
   std::memcpy(tally.positives, &positives, sizeof positives);
+  return tally;
 }
 
 // Returns the AUC, NaN without both outcomes: integers throughout, and one division.
@@ -207,15 +189,26 @@ double ratio(std::uint64_t pairs, std::uint64_t negatives, std::uint64_t positiv
   return static_cast<double>(pairs) / static_cast<double>(all);
 }
 
-// Writes a block's columns of all AUCs; `drawn` and `weights` are scratch memory.
-template <class Sum>
+// Memory of one thread: `drawn` has room for a block's draws, `weights` for all patients.
+template <class T>
+struct Scratch {
+  std::vector<std::uint32_t> drawn;
+  std::vector<Lanes<T>> weights;
+  explicit Scratch(std::size_t patients) : drawn(LANES_OF<T> * patients), weights(patients) {}
+};
+
+// Writes a block's columns of all AUCs.
+template <class T, class Product>
 void block_aucs(const BootstrapAuc& auc, const std::vector<Ranking>& rankings, std::int64_t first,
-                std::uint32_t* drawn, Weights* weights) {
-  weigh(auc, first, drawn, weights);
-  const std::int64_t columns = auc.resamples + 1, end = std::min(first + BLOCK, columns);
+                Scratch<T>* scratch) {
+  if (auc.weights) {
+    take_weights<T>(auc, first, scratch->weights.data());
+  } else {
+    draw_weights<T>(auc, first, scratch->drawn.data(), scratch->weights.data());
+  }
+  const std::int64_t columns = auc.columns(), end = std::min<std::int64_t>(first + LANES_OF<T>, columns);
   for (std::size_t row = 0; row < rankings.size(); ++row) {
-    Tally tally;
-    count<Sum>(tally, rankings[row], weights);
+    const auto tally = count<T, Product>(rankings[row], scratch->weights.data());
     double* aucs = auc.aucs + static_cast<std::int64_t>(row) * columns;
     for (std::int64_t column = first; column < end; ++column) {
       const auto lane = column - first;
@@ -229,28 +222,29 @@ void block_aucs(const BootstrapAuc& auc, const std::vector<Ranking>& rankings, s
   }
 }
 
-}  // namespace
-
-void bootstrap_auc(const BootstrapAuc& auc) {
+template <class T, class Product>
+void all_aucs(const BootstrapAuc& auc) {
   const auto rankings = rank_all(auc);
-  const bool narrow = pairs_are_narrow(auc);
-  const auto threads = static_cast<std::size_t>(omp_get_max_threads());
-  const auto patients = static_cast<std::size_t>(auc.patients);
-  const std::unique_ptr<Weights[]> weights(new Weights[threads * patients]);
-  const std::unique_ptr<std::uint32_t[]> drawn(new std::uint32_t[threads * patients * BLOCK]);
-#pragma omp parallel if (auc.resamples >= BLOCK)
+#pragma omp parallel if (auc.columns() > LANES_OF<T>)
   {
-    const std::size_t own = static_cast<std::size_t>(omp_get_thread_num()) * patients;
+    Scratch<T> scratch(static_cast<std::size_t>(auc.patients));
 #pragma omp for schedule(dynamic)
-    for (std::int64_t first = 0; first <= auc.resamples; first += BLOCK) {
-      std::uint32_t* draws = drawn.get() + own * BLOCK;
-      if (narrow) {
-        best<block_aucs<NarrowSum>>(auc, rankings, first, draws, weights.get() + own);
-      } else {
-        best<block_aucs<WideSum>>(auc, rankings, first, draws, weights.get() + own);
-      }
+    for (std::int64_t first = 0; first < auc.columns(); first += LANES_OF<T>) {
+      best<block_aucs<T, Product>>(auc, rankings, first, &scratch);
     }
   }
+}
+
+}  // namespace
+
+// Numbers are as narrow as they may be: twice the negatives fit into T, and twice the pairs into Product.
+void bootstrap_auc(const BootstrapAuc& auc) {
+  const std::int64_t scores = most_scores(auc);
+  if (scores < 1 << 15) return all_aucs<std::uint16_t, std::uint32_t>(auc);
+  if (scores * scores / 2 < std::numeric_limits<std::uint32_t>::max()) {
+    return all_aucs<std::uint32_t, std::uint32_t>(auc);
+  }
+  all_aucs<std::uint32_t, std::uint64_t>(auc);
 }
 
 }  // namespace cmrbias::cpu

@@ -2,6 +2,8 @@
 // operations is to be the machine's too.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include "../math.h"
@@ -22,13 +24,39 @@ inline __attribute__((always_inline)) V load_vector(const T* from) {
   return vector;
 }
 
-// The first `width` bytes of a vector of bytes, and 0 behind them.
-template <class V>
-inline __attribute__((always_inline)) V load_part(const std::uint8_t* from, std::size_t width) {
-  if (width == sizeof(V)) return load_vector<V>(from);
-  V vector = {};
-  std::memcpy(&vector, from, width);
-  return vector;
+template <class V, class T>
+inline __attribute__((always_inline)) void store_vector(T* to, const V& vector) {
+  std::memcpy(to, &vector, sizeof vector);
+}
+
+// As many as whole vectors of WIDTH hold.
+template <int WIDTH>
+constexpr std::size_t whole(std::size_t count) {
+  return (count + WIDTH - 1) / WIDTH * WIDTH;
+}
+
+constexpr int BYTES = 32;
+using Bytes = Vector<std::uint8_t, BYTES>;
+
+// The first `width` bytes of a vector, and 0 behind them.
+inline __attribute__((always_inline)) Bytes load_part(const std::uint8_t* from, std::size_t width) {
+  if (width == BYTES) return load_vector<Bytes>(from);
+  Bytes bytes = {};
+  std::memcpy(&bytes, from, width);
+  return bytes;
+}
+
+inline __attribute__((always_inline)) bool is_zero(const Bytes& bytes) {
+  const auto words = reinterpret_cast<Vector<std::uint64_t, BYTES / 8>>(bytes);
+  return (words[0] | words[1] | words[2] | words[3]) == 0;
+}
+
+// The lower or the upper half (part 0 or 1) of a vector.
+template <class Half, class V>
+inline __attribute__((always_inline)) Half half_of(const V& vector, int part) {
+  Half half;
+  std::memcpy(&half, reinterpret_cast<const char*>(&vector) + part * sizeof half, sizeof half);
+  return half;
 }
 
 // Two vectors side by side. A register of AVX2 holds 32 bytes, and GCC keeps wider vectors in memory there
@@ -57,8 +85,43 @@ Pair<V> load_pair(const T* from) {
   return {load_vector<V>(from), load_vector<V>(from + sizeof(V) / sizeof(T))};
 }
 
-constexpr int WIDE = 8;
 using Four = Vector<double, 4>;
+
+// Four values as doubles.
+inline Four load_four(const double* from) { return load_vector<Four>(from); }
+inline Four load_four(const float* from) {
+  return __builtin_convertvector(load_vector<Vector<float, 4>>(from), Four);
+}
+inline Four load_four(const bfloat16* from) {
+  const auto halves = load_vector<Vector<std::uint16_t, 4>>(from);
+  const auto bits = __builtin_convertvector(halves, Vector<std::uint32_t, 4>) << 16;
+  return load_four(reinterpret_cast<const float*>(&bits));
+}
+
+// The values at four places.
+inline Four load_at(const double* from, const int* places) {
+  return Four{from[places[0]], from[places[1]], from[places[2]], from[places[3]]};
+}
+
+// The least and the greatest of some values, four at a time.
+struct Range {
+  Four least, greatest;
+  void join(const Four& values) {
+    least = values < least ? values : least;
+    greatest = values > greatest ? values : greatest;
+  }
+  double lowest() const {
+    const double low = least[1] < least[0] ? least[1] : least[0], high = least[3] < least[2] ? least[3] : least[2];
+    return high < low ? high : low;
+  }
+  double highest() const {
+    const Four& of = greatest;
+    const double low = of[1] > of[0] ? of[1] : of[0], high = of[3] > of[2] ? of[3] : of[2];
+    return high > low ? high : low;
+  }
+};
+
+constexpr int WIDE = 8;
 using Doubles = Pair<Four>;
 
 // Eight values as doubles.

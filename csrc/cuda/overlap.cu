@@ -1,6 +1,6 @@
 // overlap on CUDA: masks are projected once for all their maps (projection.cu), then one block a map scores it.
 //
-// The decisions are those of cpu/overlap.cpp, and sums of a map are added in its order. A mask is read again
+// The decisions are those of cpu/upsampled.h, and sums of a map are added in its order. A mask is read again
 // only in patches that the threshold or the peak leaves in doubt. gradcam_overlap is gradcam, then this, on the
 // same stream: the maps are few bytes, which the cache still holds.
 #include "gradcam.h"

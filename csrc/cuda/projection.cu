@@ -1,7 +1,7 @@
 // project_masks on CUDA: one block an image, one pass over its mask.
 //
 // A group of threads, at most a warp, sums over a patch; the cells then gather from the patches around them in
-// the order of cpu/overlap.cpp. At whole scales all sums are of whole numbers, and so the processor's; elsewhere
+// the order of cpu/projected.h. At whole scales all sums are of whole numbers, and so the processor's; elsewhere
 // they are added in another order, that of the threads, which the sizes fix.
 #include "projection.h"
 

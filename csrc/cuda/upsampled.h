@@ -1,4 +1,4 @@
-// An upsampled map on CUDA, patch by patch: the decisions of cpu/overlap.cpp.
+// An upsampled map on CUDA, patch by patch: the decisions of cpu/upsampled.h.
 //
 // A block's threads take the patches in turn; where a patch's corners leave a doubt, a group of threads takes its
 // columns, which are monotone downwards even when rounded.

@@ -65,7 +65,7 @@ def test_by_hand():
 
 
 def test_same_bits_for_any_number_of_threads(set_threads):
-    masks = masks_of(225, 223, n=5)
+    masks = masks_of(225, 223, n=50)  # so many that threads are woken
     results = []
     for threads in (1, 2, 5):
         set_threads(threads)

@@ -14,6 +14,7 @@ from cmrbias.statistics import (
     one_vs_rest_aucs,
     weighted_auc,
 )
+from cmrbias.statistics.bootstrap import drawn_weights
 
 
 def column(auc):
@@ -135,3 +136,14 @@ def test_coverage() -> None:
 def test_percentile_intervals_of_few_patients_cover_too_little() -> None:
     """Why under 10 patients a class are flagged: with 3 a class under 90 %, where Newcombe's has 93 %."""
     assert coverage(3, 400, 400)[0] < 0.9
+
+
+@pytest.mark.parametrize("patients", [7, 600])
+def test_kept_draws_are_the_draws(patients):
+    draws = PatientDraws(np.arange(patients) % 3, 2000, 5)
+    for _ in range(2):
+        np.testing.assert_array_equal(
+            np.concatenate(list(drawn_weights(draws))), np.concatenate(list(draws.weights()))
+        )
+    other = PatientDraws(draws.strata, 2000, 6)
+    assert not np.array_equal(next(iter(drawn_weights(other))), next(draws.weights()))
