@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=4)
     parser.add_argument("--resamples", type=int, default=2000)
     parser.add_argument("--looped", type=int, default=200, help="resamples that scikit-learn does")
-    parser.add_argument("--repeats", type=int, default=11)
+    parser.add_argument("--repeats", type=int, default=21)
     parser.add_argument("--threads", type=int)
     for line in report(**vars(parser.parse_args())):
         print(line, flush=True)

@@ -18,6 +18,7 @@ from cmrbias.ops import _C
 
 _ARRAY = 2**28  # bytes, more than caches hold
 _REPEATS = 11
+_LOOPS = 3
 _KEEP = {  # glibc's malloc keeps freed memory, so that a new tensor costs no page faults
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**34),
@@ -38,25 +39,38 @@ class Row(NamedTuple):
     ratio: float  #: its time over ours
 
 
-def milliseconds(
-    calls: Mapping[str, Callable[[], object]], repeats: int, again: bool = False
-) -> dict[str, float]:
+def milliseconds(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Returns each call's median time in ms; they take turns, so that the machine's mood hits all alike.
 
-    So each finds the caches full of what the one before it has read. With ``again`` it is called twice and
-    the second call is timed, as in a loop over one way. A GPU that is in use is waited for after each call.
+    So each finds the caches full of what the one before it has read. A GPU that is in use is waited for after
+    each call.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
-            if again:
-                call()
-            start = time.perf_counter()
-            call()
-            if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-                torch.cuda.synchronize()
-            times[name].append(1000 * (time.perf_counter() - start))
+            times[name].append(_milliseconds(call))
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def milliseconds_in_loops(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Returns each call's median time in ms where it follows itself, as in a loop over much data.
+
+    Three loops of ``repeats`` calls each take turns; the second half of every loop counts.
+    """
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(_LOOPS):
+        for name, call in calls.items():
+            loop = [_milliseconds(call) for _ in range(repeats)]
+            times[name] += loop[repeats // 2 :]
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _milliseconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
+    return 1000 * (time.perf_counter() - start)
 
 
 def bandwidth(writing: bool = False, device: str = "cpu") -> float:

@@ -6,6 +6,7 @@
 
 #include "../math.h"
 #include "instruction_sets.h"
+#include "rows.h"
 #include "share.h"
 #include "vectors.h"
 
@@ -14,12 +15,12 @@ namespace {
 
 constexpr int GROUP = 4;  // channels at a time: their sums share instructions, and the map's are loaded less often
 
-// Asks the memory for what lies a little further on: the processor's own prefetching starts anew at each page.
-constexpr int AHEAD = 2048;  // bytes
+// Asks the memory for what lies a little behind some values: the processor's own prefetching starts anew at each
+// page.
+constexpr int AHEAD = 8192;  // bytes
 template <class T>
-void prefetch(const T* values, int count) {
-  const char* first = reinterpret_cast<const char*>(values) + AHEAD;
-  for (std::size_t at = 0; at < sizeof(T) * static_cast<std::size_t>(count); at += 64) __builtin_prefetch(first + at);
+void prefetch_behind(const T* values, int count) {
+  prefetch(reinterpret_cast<const char*>(values) + AHEAD, sizeof(T) * static_cast<std::size_t>(count));
 }
 
 // Which of a channel's last WIDE values the vectors before them do not hold: all ones in their lanes.
@@ -54,7 +55,7 @@ void channel_means(double* means, const T* gradients, int channels, int cells) {
   for (int first = 0; first < channels; first += GROUP) {
     Doubles sums[GROUP] = {};
     const int group = std::min(GROUP, channels - first);
-    prefetch(gradients, group * cells);
+    prefetch_behind(gradients, group * cells);
     for (int i = 0; i < group; ++i, gradients += cells) sums[i] = partial_sums(gradients, cells, rest);
     const Four total = sum_each(sums[0], sums[1], sums[2], sums[3]) / static_cast<double>(cells);
     std::memcpy(means + first, &total, sizeof(double) * static_cast<std::size_t>(group));
@@ -69,7 +70,7 @@ void add_channels(double* sums, const double* weights, const T* activations, int
   for (; channel + GROUP <= channels; channel += GROUP) {
     const T* a = activations + static_cast<std::int64_t>(channel) * cells;
     const double* w = weights + channel;
-    prefetch(a, GROUP * cells);
+    prefetch_behind(a, GROUP * cells);
     for (int i = 0; i < cells; ++i) {
       double sum = sums[i] + w[0] * load(a[i]);
       sum += w[1] * load(a[i + cells]);

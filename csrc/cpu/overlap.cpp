@@ -9,11 +9,15 @@
 #include "gradcam.h"
 #include "instruction_sets.h"
 #include "projected.h"
+#include "rows.h"
 #include "share.h"
 #include "upsampled.h"
 
 namespace cmrbias::cpu {
 namespace {
+
+// Bytes of an image's mask that are asked for before its maps are made: what the second cache holds beside those.
+constexpr std::int64_t MOST_AHEAD = 1 << 18;
 
 constexpr double NOT_A_NUMBER = std::numeric_limits<double>::quiet_NaN();
 
@@ -106,6 +110,7 @@ void overlap(const Overlap& overlap) {
 
 void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap) {
   const Grid grid(overlap.height, overlap.width, overlap.rows, overlap.columns);
+  const std::int64_t pixels = static_cast<std::int64_t>(overlap.rows) * overlap.columns;
 #pragma omp parallel if (overlap.images > 1)
   {
     const std::unique_ptr<double[]> memory(new double[gradcam_scratch(gradcam)]);
@@ -113,6 +118,7 @@ void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap) {
     Upsampled map(grid);
 #pragma omp for schedule(dynamic, share(overlap.images))
     for (std::int64_t number = 0; number < overlap.images; ++number) {
+      prefetch(overlap.masks + number * pixels, std::min<std::int64_t>(pixels, MOST_AHEAD));
       gradcam_image(gradcam, number, memory.get());
       score_image(overlap, number, &heart, &map);
     }

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "vectors.h"
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -15,8 +17,18 @@ namespace cmrbias::cpu {
 // Whether a mask has any heart.
 inline bool has_heart(const std::uint8_t* heart, int count) {
   std::uint8_t seen = 0;
-  for (int i = 0; i < count; ++i) seen |= heart[i];
-  return seen != 0;
+  int i = 0;
+  Bytes all[4] = {};
+  for (; i + 4 * BYTES <= count; i += 4 * BYTES) {
+    for (int k = 0; k < 4; ++k) all[k] |= load_vector<Bytes>(heart + i + k * BYTES);
+  }
+  for (; i < count; ++i) seen |= heart[i];
+  return seen != 0 || !is_zero((all[0] | all[1]) | (all[2] | all[3]));
+}
+
+// Asks the memory for bytes that are read later: they need not exist.
+inline void prefetch(const void* from, std::size_t bytes) {
+  for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(static_cast<const char*>(from) + at);
 }
 
 // The pixels that a row (or column) and itself moved by `shift` have in common: `count` of them, at `from`

@@ -9,11 +9,15 @@ from cmrbias.benchmarks.auc import compare, growth
 
 
 def test_compare_names_every_way_and_its_ratio_to_ours():
-    rows = compare(cases=30, classes=3, resamples=20, looped=4, repeats=1)
-    assert [row.way for row in rows] == ["cmrbias", "numpy, vectorised", "scikit-learn, loop (from 4)"]
-    assert [row.ratio for row in rows] == [row.milliseconds / rows[0].milliseconds for row in rows]
-    assert all(row.milliseconds > 0 for row in rows)
-    assert compare(30, 3, 4, 4, 1)[-1].way == "scikit-learn, loop"
+    tables = dict(compare(cases=30, classes=3, resamples=20, looped=4, repeats=1))
+    assert list(tables) == ["ways in turn", "in a loop over one way"]
+    in_turn, alone = tables.values()
+    assert [row.way for row in in_turn] == ["cmrbias", "numpy, vectorised", "scikit-learn, loop (from 4)"]
+    assert [row.way for row in alone] == ["cmrbias", "numpy, vectorised"]
+    for rows in (in_turn, alone):
+        assert [row.ratio for row in rows] == [row.milliseconds / rows[0].milliseconds for row in rows]
+        assert all(row.milliseconds > 0 for row in rows)
+    assert compare(30, 3, 4, 4, 1)[0][1][-1].way == "scikit-learn, loop"
 
 
 def test_growth_is_relative_to_the_first():

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from cmrbias.benchmarks.timing import bandwidth, in_new_process, milliseconds
+from cmrbias.benchmarks.timing import bandwidth, in_new_process, milliseconds, milliseconds_in_loops
 from cmrbias.errors import CmrbiasError
 
 
@@ -13,6 +13,15 @@ def test_calls_take_turns():
     calls = {name: (lambda name=name: seen.append(name)) for name in "ab"}
     times = milliseconds(calls, 3)
     assert seen == ["a", "b"] * 3
+    assert set(times) == {"a", "b"}
+    assert all(time >= 0 for time in times.values())
+
+
+def test_loops_over_one_call_take_turns():
+    seen = []
+    calls = {name: (lambda name=name: seen.append(name)) for name in "ab"}
+    times = milliseconds_in_loops(calls, 2)
+    assert seen == ["a", "a", "b", "b"] * 3
     assert set(times) == {"a", "b"}
     assert all(time >= 0 for time in times.values())
 
