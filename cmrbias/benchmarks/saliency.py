@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cmrbias.benchmarks.figure import check_figure, draw_growth
 from cmrbias.benchmarks.timing import (
     Row,
     bandwidth,
@@ -185,9 +187,23 @@ def two(maps: Tensor, masks: Tensor | Projection) -> Scores:
 
 
 def report(
-    images: int = 256, repeats: int = 21, threads: int | None = None, compiled: bool = False
+    images: int = 256,
+    repeats: int = 21,
+    threads: int | None = None,
+    compiled: bool = False,
+    figure: Path | None = None,
 ) -> Iterator[str]:
-    """Yields a table's lines: all tasks, malloc tuned and as it is (``timing``), sizes, small calls."""
+    """Yields a table's lines: all tasks, malloc tuned and as it is (``timing``), sizes, small calls.
+
+    Args:
+        images, repeats, threads, compiled: as in ``compare``.
+        figure: PNG file of time against the number of images.
+
+    Raises:
+        CmrbiasError: the figure cannot be drawn.
+    """
+    if figure is not None:
+        check_figure(figure)
     arguments = {"images": images, "repeats": repeats, "threads": threads, "compiled": compiled}
     yield (
         f"saliency of {images} images, K = 1024, 7 x 7 -> 224 px, float32, "
@@ -203,8 +219,12 @@ def report(
     for what, time, ratio in in_new_process(sizes, {"repeats": repeats}, True):
         yield f"  {what:36}{time:9.3f}{ratio:8.1f}"
     yield "maps -> overlap across numbers of images: ms, and microseconds an image"
-    for number, time, each in growth((1, 4, 16, 64, 256, 1024, 4096), repeats):
+    rows = growth((1, 4, 16, 64, 256, 1024, 4096), repeats)
+    for number, time, each in rows:
         yield f"  {number:5}{time:10.3f}{each:8.2f}"
+    if figure is not None:
+        draw_growth(rows, "overlap of N images, 7 x 7 cells, 224 x 224 pixels", figure)
+        yield f"  {figure}"
     yield "one image: microseconds a call"
     for name, microseconds in small_call().items():
         yield f"  {name:20}{microseconds:8.1f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
@@ -18,13 +19,18 @@ def command() -> None:
 @command.command()
 @click.option("--images", type=click.IntRange(2), default=256, help="Images of 224 px.")
 @click.option("--compiled", is_flag=True, help="Also time torch.compile, which takes a minute to compile.")
+@click.option(
+    "--figure",
+    type=click.Path(path_type=Path),
+    help="PNG file: time against the number of images (extra report).",
+)
 @_REPEATS
 @_THREADS
-def saliency(images: int, compiled: bool, repeats: int, threads: int | None) -> None:
+def saliency(images: int, compiled: bool, figure: Path | None, repeats: int, threads: int | None) -> None:
     """GradCAM, AKS, DSC and thresholded scores, from activations or from maps."""
     from cmrbias.benchmarks.saliency import report
 
-    _print(report(images, repeats, threads, compiled))
+    _print(report(images, repeats, threads, compiled, figure))
 
 
 @command.command()

@@ -11,6 +11,7 @@
 
 #include "background.h"
 #include "instruction_sets.h"
+#include "pages.h"
 #include "rows.h"
 
 namespace cmrbias {
@@ -31,6 +32,8 @@ namespace cpu {
 namespace {
 
 constexpr int BLOCK = 32;  // pixels whose masks are looked at together
+// A heart's pixels are too few a row for the processor's own prefetching: they are asked for so many rows ahead.
+constexpr int ROWS_AHEAD = 4;
 
 // Calls work<plane>(swap, case, frame, memory) for each plane, each thread with its own memory.
 template <auto work>
@@ -70,6 +73,7 @@ void select(T* result, const T* own, const T* outside, const std::uint8_t* heart
   for (int start = 0; start < width; start += BLOCK) {
     const int end = std::min(start + BLOCK, width);
     if (has_heart(heart + start, end - start)) {
+      prefetch(own + ROWS_AHEAD * width + start, sizeof(T) * BLOCK);  // where the heart is likely to go on
       for (int x = start; x < end; ++x) {
         const T inner = own[x], outer = outside[x];  // both read, so that this becomes a vector's blend
         result[x] = heart[x] ? inner : outer;
@@ -180,13 +184,21 @@ void backward_plane(const Swap& swap, std::int64_t donor, std::int64_t frame, ch
 }
 
 template <class T>
+void ask_for_output(const Swap& swap) {
+  const std::int64_t pixels = swap.cases * swap.frames * swap.height * swap.width;
+  ask_for_huge_pages(swap.output, sizeof(T) * static_cast<std::size_t>(pixels));
+}
+
+template <class T>
 void forward(const Swap& swap) {
+  ask_for_output<T>(swap);
   const std::size_t rows = 2 * sizeof(T) * static_cast<std::size_t>(swap.width);
   for_each_plane<forward_plane<T>>(swap, background_swap_scratch(swap) + rows);
 }
 
 template <class T>
 void backward(const Swap& swap) {
+  ask_for_output<T>(swap);
   for_each_plane<backward_plane<T>>(swap, background_swap_scratch(swap));
 }
 

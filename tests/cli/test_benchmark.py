@@ -26,6 +26,25 @@ def test_prints_a_table_with_every_way(words, heads):
         assert head in result.output
 
 
+def test_a_figure_of_time_against_images(tmp_path):
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "new" / "growth.png"
+    result = run("saliency", "--images", "4", "--repeats", "1", "--figure", str(file))
+    assert result.exit_code == 0, result.output
+    assert file.read_bytes().startswith(b"\x89PNG")
+    assert str(file) in result.output
+
+
+def test_a_figure_that_cannot_be_drawn_is_refused_before_anything_is_timed(tmp_path):
+    result = run("saliency", "--figure", str(tmp_path / "growth.gif"))
+    assert result.exit_code == 1
+    assert "expected the name of a .png file, got 'growth.gif'" in result.output
+    (tmp_path / "file").touch()
+    result = run("saliency", "--figure", str(tmp_path / "file" / "growth.png"))
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+
+
 def test_wrong_numbers_are_usage_errors():
     result = run("auc", "--repeats", "0")
     assert result.exit_code == 2

@@ -217,6 +217,12 @@ def test_non_contiguous_inputs(fill):
     assert torch.equal(ops.background_swap(strided, mask_view, donor_view, fill), expected)
 
 
+def test_a_result_large_enough_for_huge_pages():
+    images, masks, donors = batch(n=40, c=2, h=224, w=225, dtype=torch.float32)  # 16 MB
+    expected = ops.background_swap_reference(images, masks, donors, "donor")
+    assert torch.equal(ops.background_swap(images, masks, donors, "donor"), expected)
+
+
 @every_fill
 @pytest.mark.parametrize("shape", [(0, 2, 4, 4), (2, 0, 4, 4), (2, 1, 0, 4), (2, 1, 4, 0)])
 def test_empty(fill, shape):
