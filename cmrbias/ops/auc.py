@@ -64,7 +64,7 @@ def bootstrap_auc(
     section 3.8; the generator of Steele, Lea and Flood 2014 (SplitMix64).
     """
     _check(scores, labels, patients, resamples, seed)
-    operator = torch.ops.cmrbias.bootstrap_auc
+    operator = torch.ops.cmrbias.bootstrap_auc.default
     return _results(operator(scores.detach(), labels, patients, resamples, seed))
 
 
@@ -123,7 +123,9 @@ class _Sample(NamedTuple):
 def _sample(scores: Tensor, labels: Tensor, patients: Tensor) -> _Sample:
     """Checks values and returns the sample; runs outside what torch compiles."""
     values, classes, codes = scores.double().numpy(), labels.numpy(), patients.numpy()
-    for row, column in np.argwhere(np.isnan(values))[:1]:
+    wrong_scores = np.isnan(values)
+    if wrong_scores.any():
+        row, column = np.argwhere(wrong_scores)[0]
         raise CmrbiasError(f"scores[{row}, {column}]: expected a number, got nan")
     count = max(values.shape[1], 2)
     positive = _multi_label(classes) if classes.ndim == 2 else _one_hot(classes, count)

@@ -147,14 +147,13 @@ struct Tally {
 };
 
 // Counts one ranking: additions along the negatives, and a product a positive. Positives that tie with each other
-// share what lies below them.
-template <class T, class Product>
+// share what lies below them. Products are wider than what they are of: PARTS registers hold those of a block.
+template <int PARTS, class T, class Product>
 Tally<T, Product> count(const Ranking& ranking, const Lanes<T>* weights) {
-  constexpr int half = LANES_OF<T> / 2;
-  using Half = Vector<T, half>;
-  using Products = Vector<Product, half>;
+  using Part = Vector<T, LANES_OF<T> / PARTS>;
+  using Products = Vector<Product, LANES_OF<T> / PARTS>;
   Block<T> lower{}, negatives{}, positives{};
-  Products pairs[2] = {};
+  Products pairs[PARTS] = {};
   const std::uint32_t* patients = ranking.negatives.data();
   std::uint32_t at = 0;
   const auto advance = [&](std::uint32_t to) {
@@ -169,9 +168,9 @@ Tally<T, Product> count(const Ranking& ranking, const Lanes<T>* weights) {
     const auto held = load_vector<Block<T>>(&weights[positive.patient]);
     const Block<T> over = lower + negatives;
     positives += held;
-    for (int part = 0; part < 2; ++part) {
-      pairs[part] += __builtin_convertvector(half_of<Half>(held, part), Products) *
-                     __builtin_convertvector(half_of<Half>(over, part), Products);
+    for (int part = 0; part < PARTS; ++part) {
+      pairs[part] += __builtin_convertvector(part_of<Part>(held, part), Products) *
+                     __builtin_convertvector(part_of<Part>(over, part), Products);
     }
   }
   advance(static_cast<std::uint32_t>(ranking.negatives.size()));
@@ -198,7 +197,7 @@ struct Scratch {
 };
 
 // Writes a block's columns of all AUCs.
-template <class T, class Product>
+template <int PARTS, class T, class Product>
 void block_aucs(const BootstrapAuc& auc, const std::vector<Ranking>& rankings, std::int64_t first,
                 Scratch<T>* scratch) {
   if (auc.weights) {
@@ -208,7 +207,7 @@ void block_aucs(const BootstrapAuc& auc, const std::vector<Ranking>& rankings, s
   }
   const std::int64_t columns = auc.columns(), end = std::min<std::int64_t>(first + LANES_OF<T>, columns);
   for (std::size_t row = 0; row < rankings.size(); ++row) {
-    const auto tally = count<T, Product>(rankings[row], scratch->weights.data());
+    const auto tally = count<PARTS, T, Product>(rankings[row], scratch->weights.data());
     double* aucs = auc.aucs + static_cast<std::int64_t>(row) * columns;
     for (std::int64_t column = first; column < end; ++column) {
       const auto lane = column - first;
@@ -225,12 +224,17 @@ void block_aucs(const BootstrapAuc& auc, const std::vector<Ranking>& rankings, s
 template <class T, class Product>
 void all_aucs(const BootstrapAuc& auc) {
   const auto rankings = rank_all(auc);
+  const bool wide = instruction_set() == InstructionSet::x86_64_v4;  // registers of 64 bytes
 #pragma omp parallel if (auc.columns() > LANES_OF<T>)
   {
     Scratch<T> scratch(static_cast<std::size_t>(auc.patients));
 #pragma omp for schedule(dynamic)
     for (std::int64_t first = 0; first < auc.columns(); first += LANES_OF<T>) {
-      best<block_aucs<T, Product>>(auc, rankings, first, &scratch);
+      if (wide) {
+        best<block_aucs<1, T, Product>>(auc, rankings, first, &scratch);
+      } else {
+        best<block_aucs<2, T, Product>>(auc, rankings, first, &scratch);
+      }
     }
   }
 }

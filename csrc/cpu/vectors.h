@@ -51,12 +51,12 @@ inline __attribute__((always_inline)) bool is_zero(const Bytes& bytes) {
   return (words[0] | words[1] | words[2] | words[3]) == 0;
 }
 
-// The lower or the upper half (part 0 or 1) of a vector.
-template <class Half, class V>
-inline __attribute__((always_inline)) Half half_of(const V& vector, int part) {
-  Half half;
-  std::memcpy(&half, reinterpret_cast<const char*>(&vector) + part * sizeof half, sizeof half);
-  return half;
+// One of the parts of a vector, from its lower end.
+template <class Part, class V>
+inline __attribute__((always_inline)) Part part_of(const V& vector, int number) {
+  Part part;
+  std::memcpy(&part, reinterpret_cast<const char*>(&vector) + number * sizeof part, sizeof part);
+  return part;
 }
 
 // Two vectors side by side. A register of AVX2 holds 32 bytes, and GCC keeps wider vectors in memory there
