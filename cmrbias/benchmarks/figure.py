@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cmrbias.errors import CmrbiasError, MissingExtra
+from cmrbias.errors import CmrbiasError
 from cmrbias.files import make_folder, refuse_unwritable, write_atomically
 
 
@@ -19,10 +19,9 @@ def check_figure(path: Path) -> None:
     if path.suffix != ".png":
         raise CmrbiasError(f"--figure {path}: expected the name of a .png file, got {path.name!r}")
     refuse_unwritable(path.parent)
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise MissingExtra("matplotlib", "report", "drawing a figure") from None
+    from cmrbias.report.overlays import require_matplotlib
+
+    require_matplotlib("drawing a figure")
 
 
 def draw_growth(rows: Sequence[tuple[int, float, float]], title: str, path: Path) -> None:

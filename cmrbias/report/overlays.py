@@ -51,12 +51,12 @@ class Overlay:
     span: tuple[float, float] | None = None
 
 
-def require_matplotlib() -> None:
-    """Raises MissingExtra if matplotlib is not installed."""
+def require_matplotlib(purpose: str = "drawing overlays") -> None:
+    """Raises MissingExtra, which names the purpose, if matplotlib is not installed."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise MissingExtra("matplotlib", "report", "drawing overlays") from None
+        raise MissingExtra("matplotlib", "report", purpose) from None
 
 
 def draw_overlays(explanation: Explanation, count: int, folder: Path) -> list[Path]:

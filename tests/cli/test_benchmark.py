@@ -1,5 +1,7 @@
 """``cmrbias benchmark``: a table a kernel."""
 
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -43,6 +45,14 @@ def test_a_figure_that_cannot_be_drawn_is_refused_before_anything_is_timed(tmp_p
     result = run("saliency", "--figure", str(tmp_path / "file" / "growth.png"))
     assert result.exit_code == 1
     assert result.output.startswith("Error: ")
+
+
+def test_a_figure_without_matplotlib_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = run("saliency", "--figure", str(tmp_path / "growth.png"))
+    assert result.exit_code == 1
+    assert "drawing a figure needs the package 'matplotlib'" in result.output
+    assert "cmrbias[report]" in result.output
 
 
 def test_wrong_numbers_are_usage_errors():
