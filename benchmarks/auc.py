@@ -1,6 +1,6 @@
-"""Claim: bootstrap_auc takes 1/50 of vectorised numpy's time and 1/1,000 of a loop over scikit-learn.
+"""Aim: bootstrap_auc takes 1/50 of vectorised numpy's time and 1/1,000 of a loop over scikit-learn.
 
-The first in a loop over one way, where its threads are awake.
+README says where which holds.
 Prints the table of cmrbias.benchmarks.auc, which says what is measured and how.
 
     python benchmarks/auc.py [--cases 500] [--classes 4] [--resamples 2000] [--looped 200] [--threads N]

@@ -1,7 +1,7 @@
-"""Claim: scores from activations and gradients cost at most twice the time to read them.
+"""Aim: scores from activations and gradients cost at most twice the time to read them.
 
-And 14 x less than plain torch, malloc tuned; from maps, in a loop, 50 x (five scores) and 100 x (AKS,
-DSC) less.
+And 14 x less than plain torch, malloc tuned; from maps 50 x (five scores) and 100 x (AKS, DSC) less;
+README says where which holds.
 Prints the table of cmrbias.benchmarks.saliency, which says what is measured and how.
 
     python benchmarks/saliency.py [--images 256] [--repeats 21] [--threads N] [--compiled] [--figure F.png]

@@ -1,4 +1,4 @@
-"""Claim: background_swap takes at most 1.5 x the time its bytes need, and a third of torch.where's.
+"""Aim: background_swap takes at most 1.5 x the time its bytes need, and a third of torch.where's.
 
 Prints the table of cmrbias.benchmarks.swap, which says what is measured and how.
 

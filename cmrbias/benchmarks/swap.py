@@ -1,7 +1,7 @@
-"""Claim: background_swap takes at most 1.5 x the time its bytes need, and a third of torch.where's.
+"""Aim: background_swap takes at most 1.5 x the time its bytes need, and a third of torch.where's.
 
-The first with malloc tuned, the second as users run it, in one run; tuned, torch.where itself takes 2.4 to
-3.5 x the time of those bytes. Discs of 5 % of the frame for hearts, random donors, float32.
+Both in one run, with malloc tuned; README says where which holds: on some machines torch.where itself takes
+less than 3 x the time of those bytes. Discs of 5 % of the frame for hearts, random donors, float32.
 """
 
 from __future__ import annotations
