@@ -107,9 +107,11 @@ CMRBIAS_BOTH double float_error(double variation, double slack) { return variati
 // Does float hold maps that vary by this much, without overflow or loss of digits?
 CMRBIAS_BOTH bool fits_float(double variation) { return variation > 0x1p-100 && variation < 0x1p100; }
 
-// SplitMix64's increment and finaliser (Steele, Lea and Flood 2014): random bits of a counter.
+// SplitMix64's increment and finaliser (Steele, Lea and Flood 2014): random bits of a counter, a std::uint64_t or a
+// vector of them.
 constexpr std::uint64_t GOLDEN = 0x9E3779B97F4A7C15;
-CMRBIAS_BOTH std::uint64_t mix(std::uint64_t x) {
+template <class Word>
+CMRBIAS_BOTH Word mix(Word x) {
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
   x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
   return x ^ (x >> 31);

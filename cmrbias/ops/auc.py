@@ -202,7 +202,7 @@ def _operator(scores: Tensor, labels: Tensor, patients: Tensor, resamples: int, 
     if not has_kernel(scores.device):
         return _reference(sample, resamples, seed)
     cases, classes = sample.scores.shape
-    order = torch.from_numpy(sample.scores).flatten().argsort()  # numpy takes twice as long
+    order = np.argsort(sample.scores, axis=None)  # torch takes three times as long
     sizes = np.bincount(sample.strata)
     place = np.empty_like(sample.strata)  # the kernel's patients are numbered stratum by stratum
     place[np.argsort(sample.strata, kind="stable")] = np.arange(len(place))
@@ -221,7 +221,7 @@ def _operator(scores: Tensor, labels: Tensor, patients: Tensor, resamples: int, 
             patient=patient.ctypes.data,
             scores=sample.scores.ctypes.data,
             positive=sample.positive.ctypes.data,
-            order=order.data_ptr(),
+            order=order.ctypes.data,
             aucs=aucs.data_ptr(),
         )
     )

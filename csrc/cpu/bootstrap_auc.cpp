@@ -1,7 +1,7 @@
 // bootstrap_auc on the processor: one thread a block of resamples, which lie side by side in vectors.
 //
 // A resample is a weight for each patient, so the scores are ranked once. Counting the pairs of a resample is one
-// pass of additions along each ranking, with a product a positive.
+// pass of additions along each ranking, with a product for each run of positives between two negatives.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -28,55 +28,60 @@ struct alignas(BYTES_OF_BLOCK) Lanes {
   T of[LANES_OF<T>];
 };
 
-// The scores of one class, or of all: the patients of the negatives in ascending order, and the positives, each
-// with its patient, how many negatives lie below it, and how many do not lie above.
-struct Positive {
-  std::uint32_t patient, below, not_above;
+// Positives between which no negative lies: where they end, how many negatives lie below, and how many not above.
+struct Run {
+  std::uint32_t end, below, not_above;
 };
+// The scores of one class, or of all: the patients of the negatives and those of the positives, both in ascending
+// order of scores.
 struct Ranking {
-  std::vector<std::uint32_t> negatives;
-  std::vector<Positive> positives;
+  std::vector<std::uint32_t> negatives, positives;
+  std::vector<Run> runs;
 
-  // Adds scores that tie with each other, in ascending order.
-  void add(const BootstrapAuc& auc, const std::int64_t* first, const std::int64_t* last) {
-    const auto below = static_cast<std::uint32_t>(negatives.size());
-    for (const std::int64_t* at = first; at != last; ++at) {
-      if (!auc.positive[*at]) negatives.push_back(patient(auc, *at));
-    }
+  explicit Ranking(std::size_t scores) {
+    negatives.reserve(scores);
+    positives.reserve(scores);
+  }
+
+  // Adds a score that is none of the earlier ones' lesser.
+  void add(double score, std::uint32_t patient, bool positive) {
+    if (score != last_) end_tie();
+    last_ = score;
+    (positive ? positives : negatives).push_back(patient);
+  }
+
+  // Ends the scores that tie with the last one: to be called behind all. A run goes on where no negative has come.
+  void end_tie() {
+    const auto end = static_cast<std::uint32_t>(positives.size());
     const auto not_above = static_cast<std::uint32_t>(negatives.size());
-    for (const std::int64_t* at = first; at != last; ++at) {
-      if (auc.positive[*at]) positives.push_back({patient(auc, *at), below, not_above});
+    if (!runs.empty() && runs.back().below == below_ && runs.back().not_above == not_above) {
+      runs.back().end = end;
+    } else if (end > (runs.empty() ? 0 : runs.back().end)) {
+      runs.push_back({end, below_, not_above});
     }
+    below_ = not_above;
   }
 
  private:
-  static std::uint32_t patient(const BootstrapAuc& auc, std::int64_t at) {
-    return static_cast<std::uint32_t>(auc.patient[at / auc.classes]);
-  }
+  double last_ = std::numeric_limits<double>::quiet_NaN();  // equals no score
+  std::uint32_t below_ = 0;                                 // negatives below the last score
 };
-
-// Returns the ranking of scores at some places, in ascending order.
-Ranking rank(const BootstrapAuc& auc, const std::vector<std::int64_t>& places) {
-  Ranking ranking;
-  ranking.negatives.reserve(places.size());
-  ranking.positives.reserve(places.size());
-  const std::int64_t *first = places.data(), *end = first + places.size(), *last = first;
-  for (; first != end; first = last) {
-    while (last != end && auc.scores[*last] == auc.scores[*first]) ++last;
-    ranking.add(auc, first, last);
-  }
-  return ranking;
-}
 
 // Returns the ranking of each class, then that of all scores.
 std::vector<Ranking> rank_all(const BootstrapAuc& auc) {
-  const std::vector<std::int64_t> all(auc.order, auc.order + auc.cases * auc.classes);
-  std::vector<std::vector<std::int64_t>> of_class(static_cast<std::size_t>(auc.classes));
-  for (auto& places : of_class) places.reserve(static_cast<std::size_t>(auc.cases));
-  for (const std::int64_t at : all) of_class[static_cast<std::size_t>(at % auc.classes)].push_back(at);
+  const auto cases = static_cast<std::size_t>(auc.cases), classes = static_cast<std::size_t>(auc.classes);
   std::vector<Ranking> rankings;
-  for (const auto& places : of_class) rankings.push_back(rank(auc, places));
-  rankings.push_back(rank(auc, all));
+  for (std::size_t row = 0; row < classes; ++row) rankings.emplace_back(cases);
+  rankings.emplace_back(cases * classes);
+  for (std::size_t i = 0; i < cases * classes; ++i) {
+    const std::int64_t at = auc.order[i];  // < 2^31, and numbers of 32 bits are divided faster
+    const std::uint32_t number = static_cast<std::uint32_t>(at) / static_cast<std::uint32_t>(classes);
+    const auto patient = static_cast<std::uint32_t>(auc.patient[number]);
+    for (const std::size_t row : {static_cast<std::size_t>(at) - number * classes, classes}) {
+      rankings[row].add(auc.scores[at], patient, auc.positive[at]);
+    }
+  }
+  for (Ranking& ranking : rankings) ranking.end_tie();
   return rankings;
 }
 
@@ -92,17 +97,6 @@ std::int64_t most_scores(const BootstrapAuc& auc) {
   return patients * *std::max_element(cases.begin(), cases.end()) * auc.classes;  // < 2^31
 }
 
-// Writes the draws of one resample (its number in the upper half of `resample`) from a stratum of n patients.
-void draw(std::uint32_t* drawn, std::uint64_t key, std::uint64_t resample, std::uint32_t n) {
-  std::uint64_t state = key + GOLDEN * resample;
-  for (std::uint32_t i = 0; i < n; ++i) {
-    state += GOLDEN;  // key + GOLDEN * (resample + i + 1)
-    drawn[i] = static_cast<std::uint32_t>(mix(state) >> 32);
-  }
-  // a loop of its own: numbers of 32 bits, whose product is one instruction for several
-  for (std::uint32_t i = 0; i < n; ++i) drawn[i] = static_cast<std::uint32_t>((std::uint64_t{drawn[i]} * n) >> 32);
-}
-
 // Writes how often each resample of a block holds each patient, as given.
 template <class T>
 void take_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights) {
@@ -116,69 +110,93 @@ void take_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights
   }
 }
 
-// The same for drawn resamples; column 0 is the sample, every patient once. `drawn` has room for a block's draws.
-template <class T>
-void draw_weights(const BootstrapAuc& auc, std::int64_t first, std::uint32_t* drawn, Lanes<T>* weights) {
-  constexpr int lanes = LANES_OF<T>;
+constexpr int AHEAD = 16;  // draws are made before the first of them is counted
+
+// The same for drawn resamples; column 0 is the sample, every patient once. A draw is made for all resamples of the
+// block at a time, in registers that hold 8 / PARTS words. Counted so, additions to the same patient seldom follow
+// each other and wait.
+template <int PARTS, class T>
+void draw_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights) {
+  constexpr int lanes = LANES_OF<T>, words = 8 / PARTS;
+  using Words = Vector<std::uint64_t, words>;
+  using Halves = Vector<std::uint32_t, words>;
   std::fill_n(weights, auc.patients, Lanes<T>{});
   Lanes<T>* stratum = weights;
   for (std::int64_t number = 0; number < auc.strata; ++number) {
-    const auto n = static_cast<std::size_t>(auc.sizes[number]);
+    const auto n = static_cast<std::uint64_t>(auc.sizes[number]);
     const std::uint64_t key = mix(auc.seed + GOLDEN * (static_cast<std::uint64_t>(number) + 1));
+    Words states[lanes / words];
     for (int lane = 0; lane < lanes; ++lane) {
-      const auto resample = static_cast<std::uint64_t>(first + lane - 1) << 32;
-      draw(drawn + lane * n, key, resample, static_cast<std::uint32_t>(n));
+      states[lane / words][lane % words] = key + GOLDEN * (static_cast<std::uint64_t>(first + lane - 1) << 32);
     }
-    if (first == 0) std::iota(drawn, drawn + n, 0u);
-    // Resample by resample would often wait for the last addition to the same patient.
-    for (std::size_t i = 0; i < n; ++i) {
-      for (int lane = 0; lane < lanes; ++lane) ++stratum[drawn[lane * n + i]].of[lane];
+    std::uint32_t drawn[AHEAD][lanes];
+    for (std::uint64_t i = 0; i < n; i += AHEAD) {
+      const auto draws = static_cast<int>(std::min<std::uint64_t>(AHEAD, n - i));
+      for (int draw = 0; draw < draws; ++draw) {
+        for (int part = 0; part < lanes / words; ++part) {
+          states[part] += GOLDEN;  // key + GOLDEN * ((resample << 32) + (i + draw) + 1)
+          const Words indices = (mix(states[part]) >> 32) * n >> 32;
+          store_vector(&drawn[draw][part * words], __builtin_convertvector(indices, Halves));
+        }
+        if (first == 0) drawn[draw][0] = static_cast<std::uint32_t>(i) + draw;
+      }
+      for (int draw = 0; draw < draws; ++draw) {
+        for (int lane = 0; lane < lanes; ++lane) ++stratum[drawn[draw][lane]].of[lane];
+      }
     }
     stratum += n;
   }
 }
 
+// Numbers of twice the bits, whose lower halves hold the even lanes of a block, and whose upper ones the odd; or a
+// block of numbers of the same bits.
+template <class T, class Product>
+struct Products {
+  static constexpr int STRIDE = sizeof(Product) / sizeof(T);
+  using Part = Vector<Product, LANES_OF<T> / STRIDE>;
+  Part parts[STRIDE] = {};
+
+  void add(const Block<T>& a, const Block<T>& b) {
+    if constexpr (STRIDE == 1) {
+      parts[0] += a * b;
+    } else {
+      constexpr Product lower = std::numeric_limits<T>::max();
+      constexpr int bits = std::numeric_limits<T>::digits;
+      const Part x = reinterpret_cast<Part>(a), y = reinterpret_cast<Part>(b);
+      parts[0] += (x & lower) * (y & lower);
+      parts[1] += (x >> bits) * (y >> bits);
+    }
+  }
+  Product of(int lane) const { return parts[lane % STRIDE][lane / STRIDE]; }
+};
+
 // What a block's resamples hold of one ranking: 2 * pairs of a positive and a lower negative + tied pairs, and
 // how many there are of both.
 template <class T, class Product>
 struct Tally {
-  Product pairs[LANES_OF<T>];
-  T negatives[LANES_OF<T>], positives[LANES_OF<T>];
+  Products<T, Product> pairs;
+  Block<T> negatives, positives;
 };
 
-// Counts one ranking: additions along the negatives, and a product a positive. Positives that tie with each other
-// share what lies below them. Products are wider than what they are of: PARTS registers hold those of a block.
-template <int PARTS, class T, class Product>
+// Counts one ranking: additions along the negatives and the positives, and a product a run.
+template <class T, class Product>
 Tally<T, Product> count(const Ranking& ranking, const Lanes<T>* weights) {
-  using Part = Vector<T, LANES_OF<T> / PARTS>;
-  using Products = Vector<Product, LANES_OF<T> / PARTS>;
-  Block<T> lower{}, negatives{}, positives{};
-  Products pairs[PARTS] = {};
-  const std::uint32_t* patients = ranking.negatives.data();
-  std::uint32_t at = 0;
-  const auto advance = [&](std::uint32_t to) {
-    for (; at < to; ++at) negatives += load_vector<Block<T>>(&weights[patients[at]]);
+  Products<T, Product> pairs;
+  Block<T> negatives{}, positives{};
+  const std::uint32_t *below = ranking.negatives.data(), *patient = ranking.positives.data();
+  const auto advance = [&](Block<T> sum, const std::uint32_t*& at, const std::uint32_t* end) {
+    for (; at < end; ++at) sum += load_vector<Block<T>>(&weights[*at]);
+    return sum;
   };
-  for (const Positive& positive : ranking.positives) {
-    if (at <= positive.below) {
-      advance(positive.below);
-      lower = negatives;
-      advance(positive.not_above);
-    }
-    const auto held = load_vector<Block<T>>(&weights[positive.patient]);
-    const Block<T> over = lower + negatives;
+  for (const Run& run : ranking.runs) {
+    const Block<T> lower = advance(negatives, below, ranking.negatives.data() + run.below);
+    negatives = advance(lower, below, ranking.negatives.data() + run.not_above);
+    const Block<T> held = advance(Block<T>{}, patient, ranking.positives.data() + run.end);
     positives += held;
-    for (int part = 0; part < PARTS; ++part) {
-      pairs[part] += __builtin_convertvector(part_of<Part>(held, part), Products) *
-                     __builtin_convertvector(part_of<Part>(over, part), Products);
-    }
+    pairs.add(held, lower + negatives);
   }
-  advance(static_cast<std::uint32_t>(ranking.negatives.size()));
-  Tally<T, Product> tally;
-  std::memcpy(tally.pairs, pairs, sizeof pairs);
-  std::memcpy(tally.negatives, &negatives, sizeof negatives);
-  std::memcpy(tally.positives, &positives, sizeof positives);
-  return tally;
+  negatives = advance(negatives, below, ranking.negatives.data() + ranking.negatives.size());
+  return {pairs, negatives, positives};
 }
 
 // Returns the AUC, NaN without both outcomes: integers throughout, and one division.
@@ -188,30 +206,22 @@ double ratio(std::uint64_t pairs, std::uint64_t negatives, std::uint64_t positiv
   return static_cast<double>(pairs) / static_cast<double>(all);
 }
 
-// Memory of one thread: `drawn` has room for a block's draws, `weights` for all patients.
-template <class T>
-struct Scratch {
-  std::vector<std::uint32_t> drawn;
-  std::vector<Lanes<T>> weights;
-  explicit Scratch(std::size_t patients) : drawn(LANES_OF<T> * patients), weights(patients) {}
-};
-
 // Writes a block's columns of all AUCs.
 template <int PARTS, class T, class Product>
 void block_aucs(const BootstrapAuc& auc, const std::vector<Ranking>& rankings, std::int64_t first,
-                Scratch<T>* scratch) {
+                Lanes<T>* weights) {
   if (auc.weights) {
-    take_weights<T>(auc, first, scratch->weights.data());
+    take_weights<T>(auc, first, weights);
   } else {
-    draw_weights<T>(auc, first, scratch->drawn.data(), scratch->weights.data());
+    draw_weights<PARTS, T>(auc, first, weights);
   }
   const std::int64_t columns = auc.columns(), end = std::min<std::int64_t>(first + LANES_OF<T>, columns);
   for (std::size_t row = 0; row < rankings.size(); ++row) {
-    const auto tally = count<PARTS, T, Product>(rankings[row], scratch->weights.data());
+    const auto tally = count<T, Product>(rankings[row], weights);
     double* aucs = auc.aucs + static_cast<std::int64_t>(row) * columns;
     for (std::int64_t column = first; column < end; ++column) {
-      const auto lane = column - first;
-      aucs[column] = ratio(tally.pairs[lane], tally.negatives[lane], tally.positives[lane]);
+      const auto lane = static_cast<int>(column - first);
+      aucs[column] = ratio(tally.pairs.of(lane), tally.negatives[lane], tally.positives[lane]);
     }
   }
   for (std::int64_t column = first; column < end; ++column) {
@@ -227,13 +237,13 @@ void all_aucs(const BootstrapAuc& auc) {
   const bool wide = instruction_set() == InstructionSet::x86_64_v4;  // registers of 64 bytes
 #pragma omp parallel if (auc.columns() > LANES_OF<T>)
   {
-    Scratch<T> scratch(static_cast<std::size_t>(auc.patients));
+    std::vector<Lanes<T>> weights(static_cast<std::size_t>(auc.patients));
 #pragma omp for schedule(dynamic)
     for (std::int64_t first = 0; first < auc.columns(); first += LANES_OF<T>) {
       if (wide) {
-        best<block_aucs<1, T, Product>>(auc, rankings, first, &scratch);
+        best<block_aucs<1, T, Product>>(auc, rankings, first, weights.data());
       } else {
-        best<block_aucs<2, T, Product>>(auc, rankings, first, &scratch);
+        best<block_aucs<2, T, Product>>(auc, rankings, first, weights.data());
       }
     }
   }
