@@ -110,11 +110,11 @@ void take_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights
   }
 }
 
-constexpr int AHEAD = 16;  // draws are made before the first of them is counted
+// A draw is counted so many draws after it was made, in the shadow of the next ones' products.
+constexpr std::uint32_t BEHIND = 4;
 
 // The same for drawn resamples; column 0 is the sample, every patient once. A draw is made for all resamples of the
-// block at a time, in registers that hold 8 / PARTS words. Counted so, additions to the same patient seldom follow
-// each other and wait.
+// block at a time, in registers that hold 8 / PARTS words.
 template <int PARTS, class T>
 void draw_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights) {
   constexpr int lanes = LANES_OF<T>, words = 8 / PARTS;
@@ -123,26 +123,27 @@ void draw_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights
   std::fill_n(weights, auc.patients, Lanes<T>{});
   Lanes<T>* stratum = weights;
   for (std::int64_t number = 0; number < auc.strata; ++number) {
-    const auto n = static_cast<std::uint64_t>(auc.sizes[number]);
+    const auto n = static_cast<std::uint32_t>(auc.sizes[number]);
     const std::uint64_t key = mix(auc.seed + GOLDEN * (static_cast<std::uint64_t>(number) + 1));
     Words states[lanes / words];
     for (int lane = 0; lane < lanes; ++lane) {
       states[lane / words][lane % words] = key + GOLDEN * (static_cast<std::uint64_t>(first + lane - 1) << 32);
     }
-    std::uint32_t drawn[AHEAD][lanes];
-    for (std::uint64_t i = 0; i < n; i += AHEAD) {
-      const auto draws = static_cast<int>(std::min<std::uint64_t>(AHEAD, n - i));
-      for (int draw = 0; draw < draws; ++draw) {
-        for (int part = 0; part < lanes / words; ++part) {
-          states[part] += GOLDEN;  // key + GOLDEN * ((resample << 32) + (i + draw) + 1)
-          const Words indices = (mix(states[part]) >> 32) * n >> 32;
-          store_vector(&drawn[draw][part * words], __builtin_convertvector(indices, Halves));
-        }
-        if (first == 0) drawn[draw][0] = static_cast<std::uint32_t>(i) + draw;
+    std::uint32_t ring[2 * BEHIND][lanes];
+    const auto make = [&](std::uint32_t draw) {
+      std::uint32_t* drawn = ring[draw % (2 * BEHIND)];
+      for (int part = 0; part < lanes / words; ++part) {
+        states[part] += GOLDEN;  // key + GOLDEN * ((resample << 32) + draw + 1)
+        const Words indices = (mix(states[part]) >> 32) * n >> 32;
+        store_vector(drawn + part * words, __builtin_convertvector(indices, Halves));
       }
-      for (int draw = 0; draw < draws; ++draw) {
-        for (int lane = 0; lane < lanes; ++lane) ++stratum[drawn[draw][lane]].of[lane];
-      }
+      if (first == 0) drawn[0] = draw;
+    };
+    for (std::uint32_t draw = 0; draw < BEHIND; ++draw) make(draw);
+    for (std::uint32_t draw = 0; draw < n; ++draw) {
+      make(draw + BEHIND);
+      const std::uint32_t* drawn = ring[draw % (2 * BEHIND)];
+      for (int lane = 0; lane < lanes; ++lane) ++stratum[drawn[lane]].of[lane];
     }
     stratum += n;
   }
