@@ -235,17 +235,12 @@ void block_aucs(const BootstrapAuc& auc, const std::vector<Ranking>& rankings, s
 template <class T, class Product>
 void all_aucs(const BootstrapAuc& auc) {
   const auto rankings = rank_all(auc);
-  const bool wide = instruction_set() == InstructionSet::x86_64_v4;  // registers of 64 bytes
 #pragma omp parallel if (auc.columns() > LANES_OF<T>)
   {
     std::vector<Lanes<T>> weights(static_cast<std::size_t>(auc.patients));
 #pragma omp for schedule(dynamic)
     for (std::int64_t first = 0; first < auc.columns(); first += LANES_OF<T>) {
-      if (wide) {
-        best<block_aucs<1, T, Product>>(auc, rankings, first, weights.data());
-      } else {
-        best<block_aucs<2, T, Product>>(auc, rankings, first, weights.data());
-      }
+      best<block_aucs<2, T, Product>, block_aucs<1, T, Product>>(auc, rankings, first, weights.data());
     }
   }
 }

@@ -19,63 +19,85 @@ constexpr int GROUP = 4;  // channels at a time: their sums share instructions, 
 // page.
 constexpr int AHEAD = 8192;  // bytes
 template <class T>
-void prefetch_behind(const T* values, int count) {
-  prefetch(reinterpret_cast<const char*>(values) + AHEAD, sizeof(T) * static_cast<std::size_t>(count));
+void prefetch_behind(const T* values, std::size_t count) {
+  prefetch(reinterpret_cast<const char*>(values) + AHEAD, sizeof(T) * count);
 }
 
 // Which of a channel's last WIDE values the vectors before them do not hold: all ones in their lanes.
-using Rest = Pair<Vector<std::int64_t, WIDE / 2>>;
-
-Rest rest_of(int cells) {
+struct Rest {
   std::int64_t lanes[WIDE] = {};
-  std::fill(lanes + WIDE - cells % WIDE, lanes + WIDE, std::int64_t{-1});
-  return load_pair<decltype(Rest::low)>(lanes);
-}
+  explicit Rest(int cells) { std::fill(lanes + WIDE - cells % WIDE, lanes + WIDE, std::int64_t{-1}); }
 
-// The sum of a channel in WIDE partial sums. The last vector starts before the channel's end; what it shares
-// with the one before is set to 0, so that a NaN counts once and as itself.
-template <class T>
-Doubles partial_sums(const T* values, int cells, const Rest& rest) {
-  if (cells < WIDE) {
-    double sums[WIDE] = {};
-    for (int i = 0; i < cells; ++i) sums[i] = load(values[i]);
-    return load_doubles(sums);
+  // Those values, and 0 in the other lanes.
+  Eight of(const Eight& last) const { return load_vector<Vector<std::int64_t, WIDE>>(lanes) ? last : Eight{}; }
+  Doubles of(const Doubles& last) const {
+    using Half = Vector<std::int64_t, WIDE / 2>;
+    const auto low = load_vector<Half>(lanes), high = load_vector<Half>(lanes + WIDE / 2);
+    return {low ? last.low : Four{}, high ? last.high : Four{}};
   }
-  Doubles sums = {};
-  for (int i = 0; i + WIDE <= cells; i += WIDE) sums += load_doubles(values + i);
-  if (cells % WIDE == 0) return sums;
-  const Doubles last = load_doubles(values + cells - WIDE);
-  return sums + Doubles{rest.low ? last.low : Four{}, rest.high ? last.high : Four{}};
+};
+
+// The sums of a group's channels, each in WIDE partial sums. The last vector starts before a channel's end; what it
+// shares with the one before is set to 0, so that a NaN counts once and as itself.
+template <class V, class T>
+Four channel_sums(const T* const (&channels)[GROUP], int cells, const Rest& rest) {
+  V sums[GROUP] = {};
+  if (cells < WIDE) {
+    double values[WIDE] = {};
+    for (int k = 0; k < GROUP; ++k) {
+      for (int i = 0; i < cells; ++i) values[i] = load(channels[k][i]);
+      sums[k] = load_wide<V>(values);
+    }
+  } else {
+    for (int i = 0; i + WIDE <= cells; i += WIDE) {
+      for (int k = 0; k < GROUP; ++k) sums[k] += load_wide<V>(channels[k] + i);
+    }
+    for (int k = 0; k < GROUP && cells % WIDE; ++k) sums[k] += rest.of(load_wide<V>(channels[k] + cells - WIDE));
+  }
+  return sum_each(sums[0], sums[1], sums[2], sums[3]);
 }
 
 // Writes the mean of each channel's gradients.
-template <class T>
+template <class V, class T>
 void channel_means(double* means, const T* gradients, int channels, int cells) {
-  const Rest rest = rest_of(cells);
+  const Rest rest(cells);
   for (int first = 0; first < channels; first += GROUP) {
-    Doubles sums[GROUP] = {};
     const int group = std::min(GROUP, channels - first);
-    prefetch_behind(gradients, group * cells);
-    for (int i = 0; i < group; ++i, gradients += cells) sums[i] = partial_sums(gradients, cells, rest);
-    const Four total = sum_each(sums[0], sums[1], sums[2], sums[3]) / static_cast<double>(cells);
-    std::memcpy(means + first, &total, sizeof(double) * static_cast<std::size_t>(group));
+    const T* of[GROUP];  // the last one again where there are fewer
+    for (int k = 0; k < GROUP; ++k) of[k] = gradients + std::int64_t{std::min(k, group - 1)} * cells;
+    prefetch_behind(of[0], static_cast<std::size_t>(group) * cells);
+    const Four means_of_group = channel_sums<V>(of, cells, rest) / static_cast<double>(cells);
+    if (group == GROUP) {
+      store_vector(means + first, means_of_group);
+    } else {
+      for (int k = 0; k < group; ++k) means[first + k] = means_of_group[k];
+    }
+    gradients += std::int64_t{GROUP} * cells;
   }
 }
 
 // Adds weighted channels, one after the other, to the map.
-template <class T>
-void add_channels(double* sums, const double* weights, const T* activations, int channels,
-                              int cells) {
+template <class V, class T>
+void add_channels(double* sums, const double* weights, const T* activations, int channels, int cells) {
   int channel = 0;
   for (; channel + GROUP <= channels; channel += GROUP) {
     const T* a = activations + static_cast<std::int64_t>(channel) * cells;
+    const T *b = a + cells, *c = b + cells, *d = c + cells;
     const double* w = weights + channel;
-    prefetch_behind(a, GROUP * cells);
-    for (int i = 0; i < cells; ++i) {
+    prefetch_behind(a, std::size_t{GROUP} * cells);
+    int i = 0;
+    for (; i + WIDE <= cells; i += WIDE) {
+      V sum = load_wide<V>(sums + i) + w[0] * load_wide<V>(a + i);
+      sum += w[1] * load_wide<V>(b + i);
+      sum += w[2] * load_wide<V>(c + i);
+      sum += w[3] * load_wide<V>(d + i);
+      store_wide(sums + i, sum);
+    }
+    for (; i < cells; ++i) {
       double sum = sums[i] + w[0] * load(a[i]);
-      sum += w[1] * load(a[i + cells]);
-      sum += w[2] * load(a[i + 2 * cells]);
-      sums[i] = sum + w[3] * load(a[i + 3 * cells]);
+      sum += w[1] * load(b[i]);
+      sum += w[2] * load(c[i]);
+      sums[i] = sum + w[3] * load(d[i]);
     }
   }
   for (; channel < channels; ++channel) {
@@ -92,7 +114,7 @@ void add_segment(double* sums, double* segment, int cells) {
   }
 }
 
-template <class T>
+template <class V, class T>
 void image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
   const int channels = gradcam.channels, cells = gradcam.cells;
   const std::int64_t size = static_cast<std::int64_t>(channels) * cells;
@@ -100,10 +122,10 @@ void image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
   double *weights = scratch, *sums = scratch + channels, *segment = sums + cells;
   for (int target = 0; target < gradcam.targets; ++target) {
     const std::int64_t at = number * gradcam.targets + target;
-    channel_means(weights, static_cast<const T*>(gradcam.gradients) + at * size, channels, cells);
+    channel_means<V>(weights, static_cast<const T*>(gradcam.gradients) + at * size, channels, cells);
     std::fill_n(sums, 2 * static_cast<std::size_t>(cells), 0.0);
     for (int first = 0; first < channels; first += SEGMENT) {
-      add_channels(segment, weights + first, activations + static_cast<std::int64_t>(first) * cells,
+      add_channels<V>(segment, weights + first, activations + static_cast<std::int64_t>(first) * cells,
                    std::min(SEGMENT, channels - first), cells);
       add_segment(sums, segment, cells);
     }
@@ -116,9 +138,9 @@ void image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
 
 void gradcam_image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
   switch (gradcam.type) {
-    case Type::float32: return best<image<float>>(gradcam, number, scratch);
-    case Type::float64: return best<image<double>>(gradcam, number, scratch);
-    case Type::bfloat16: return best<image<bfloat16>>(gradcam, number, scratch);
+    case Type::float32: return best<image<Doubles, float>, image<Eight, float>>(gradcam, number, scratch);
+    case Type::float64: return best<image<Doubles, double>, image<Eight, double>>(gradcam, number, scratch);
+    case Type::bfloat16: return best<image<Doubles, bfloat16>, image<Eight, bfloat16>>(gradcam, number, scratch);
   }
 }
 

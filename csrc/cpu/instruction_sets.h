@@ -3,7 +3,8 @@
 // best<function>(arguments...) calls a function that is compiled, with everything it calls, once for each
 // set below, in the form for the best set that the machine has (GCC on x86-64 Linux; elsewhere there is one).
 // Sums keep their order and products are not fused, so all give the same bits: tests choose a lesser set
-// and compare. Call it for a plane or a row at a time, inside the parallel region.
+// and compare. best<function, wide>(arguments...) calls another one where registers hold 64 bytes. Call it for a plane
+// or a row at a time, inside the parallel region.
 #pragma once
 
 #include <string>
@@ -38,10 +39,10 @@ template <auto function, class... Arguments>
   return function(arguments...);
 }
 
-template <auto function, class... Arguments>
+template <auto function, auto wide = function, class... Arguments>
 auto best(const Arguments&... arguments) {
   switch (instruction_set()) {
-    case InstructionSet::x86_64_v4: return on_v4<function>(arguments...);
+    case InstructionSet::x86_64_v4: return on_v4<wide>(arguments...);
     case InstructionSet::x86_64_v3: return on_v3<function>(arguments...);
     default: return function(arguments...);
   }
@@ -49,7 +50,7 @@ auto best(const Arguments&... arguments) {
 
 #else
 
-template <auto function, class... Arguments>
+template <auto function, auto wide = function, class... Arguments>
 auto best(const Arguments&... arguments) {
   return function(arguments...);
 }

@@ -16,9 +16,6 @@
 namespace cmrbias::cpu {
 namespace {
 
-// Bytes of an image's mask that are asked for before its maps are made: what the second cache holds beside those.
-constexpr std::int64_t MOST_AHEAD = 1 << 18;
-
 constexpr double NOT_A_NUMBER = std::numeric_limits<double>::quiet_NaN();
 
 // Everything about one image, in scratch memory.
@@ -118,7 +115,6 @@ void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap) {
     Upsampled map(grid);
 #pragma omp for schedule(dynamic, share(overlap.images))
     for (std::int64_t number = 0; number < overlap.images; ++number) {
-      prefetch(overlap.masks + number * pixels, std::min<std::int64_t>(pixels, MOST_AHEAD));
       gradcam_image(gradcam, number, memory.get());
       score_image(overlap, number, &heart, &map);
     }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "../math.h"
 
@@ -78,6 +79,10 @@ template <class V>
 Pair<V> operator*(const Pair<V>& a, const Pair<V>& b) {
   return {a.low * b.low, a.high * b.high};
 }
+template <class V>
+Pair<V> operator*(double a, const Pair<V>& b) {
+  return {a * b.low, a * b.high};
+}
 
 // Each half by itself: a copy of the pair would go through memory.
 template <class V, class T>
@@ -139,9 +144,44 @@ inline Doubles load_doubles(const bfloat16* from) {
   return load_doubles(reinterpret_cast<const float*>(&bits));
 }
 
+// The same in one register of 64 bytes, where there is one. Their lanes are named, since GCC then converts them at
+// once (in __builtin_convertvector it does by halves).
+using Eight = Vector<double, WIDE>;
+inline Eight load_eight(const double* from) { return load_vector<Eight>(from); }
+template <class Floats>
+Eight eight_of(const Floats& from) {
+  return Eight{from[0], from[1], from[2], from[3], from[4], from[5], from[6], from[7]};
+}
+inline Eight load_eight(const float* from) { return eight_of(from); }
+inline Eight load_eight(const bfloat16* from) {
+  const auto halves = load_vector<Vector<std::uint16_t, WIDE>>(from);
+  const auto bits = __builtin_convertvector(halves, Vector<std::uint32_t, WIDE>) << 16;
+  return eight_of(reinterpret_cast<Vector<float, WIDE>>(bits));
+}
+
+// Eight values as Doubles or as Eight.
+template <class V, class T>
+V load_wide(const T* from) {
+  if constexpr (std::is_same_v<V, Eight>) {
+    return load_eight(from);
+  } else {
+    return load_doubles(from);
+  }
+}
+
+inline void store_wide(double* to, const Doubles& values) {
+  store_vector(to, values.low);
+  store_vector(to + WIDE / 2, values.high);
+}
+inline void store_wide(double* to, const Eight& values) { store_vector(to, values); }
+
+inline Four sum_halves(const Doubles& of) { return of.low + of.high; }
+inline Four sum_halves(const Eight& of) { return part_of<Four>(of, 0) + part_of<Four>(of, 1); }
+
 // The sum of four vectors each, in order: lane i is added to lane i + 4, then i + 2, then i + 1.
-inline Four sum_each(const Doubles& a, const Doubles& b, const Doubles& c, const Doubles& d) {
-  const Four fours[] = {a.low + a.high, b.low + b.high, c.low + c.high, d.low + d.high};
+template <class V>
+Four sum_each(const V& a, const V& b, const V& c, const V& d) {
+  const Four fours[] = {sum_halves(a), sum_halves(b), sum_halves(c), sum_halves(d)};
   Four twos[2];
   for (int i = 0; i < 2; ++i) {
     twos[i] = __builtin_shufflevector(fours[2 * i], fours[2 * i + 1], 0, 1, 4, 5) +
