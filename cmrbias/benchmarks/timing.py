@@ -19,6 +19,7 @@ from cmrbias.ops import _C
 _ARRAY = 2**28  # bytes, more than caches hold
 _REPEATS = 11
 _LOOPS = 3
+_LOOP = 0.2  # seconds of each, at least
 _KEEP = {  # glibc's malloc keeps freed memory, so that a new tensor costs no page faults
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**34),
@@ -55,14 +56,23 @@ def milliseconds(calls: Mapping[str, Callable[[], object]], repeats: int) -> dic
 def milliseconds_in_loops(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Returns each call's median time in ms where it follows itself, as in a loop over much data.
 
-    Three loops of ``repeats`` calls each take turns; the second half of every loop counts.
+    Three loops take turns, each of ``repeats`` calls or more, until it has lasted 0.2 s as those of Python's
+    ``timeit`` do: caches take many short calls to settle. The second half of every loop counts.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(_LOOPS):
         for name, call in calls.items():
-            loop = [_milliseconds(call) for _ in range(repeats)]
-            times[name] += loop[repeats // 2 :]
+            loop = _loop(call, repeats)
+            times[name] += loop[len(loop) // 2 :]
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _loop(call: Callable[[], object], repeats: int) -> list[float]:
+    end = time.perf_counter() + _LOOP
+    loop = []
+    while len(loop) < repeats or time.perf_counter() < end:
+        loop.append(_milliseconds(call))
+    return loop
 
 
 def _milliseconds(call: Callable[[], object]) -> float:

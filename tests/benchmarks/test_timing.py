@@ -1,6 +1,8 @@
 """How benchmarks measure. No time is asserted, only what is timed and how often."""
 
 import os
+import time
+from itertools import groupby
 
 import pytest
 
@@ -17,13 +19,14 @@ def test_calls_take_turns():
     assert all(time >= 0 for time in times.values())
 
 
-def test_loops_over_one_call_take_turns():
+def test_loops_over_one_call_take_turns_and_last():
     seen = []
-    calls = {name: (lambda name=name: seen.append(name)) for name in "ab"}
-    times = milliseconds_in_loops(calls, 2)
-    assert seen == ["a", "a", "b", "b"] * 3
-    assert set(times) == {"a", "b"}
-    assert all(time >= 0 for time in times.values())
+    calls = {"short": lambda: seen.append("short"), "long": lambda: (seen.append("long"), time.sleep(0.11))}
+    times = milliseconds_in_loops(calls, 3)
+    turns = [(name, len(list(loop))) for name, loop in groupby(seen)]
+    assert [name for name, _ in turns] == ["short", "long"] * 3
+    assert all(count == 3 if name == "long" else count > 3 for name, count in turns)
+    assert times["long"] >= 110 > times["short"] >= 0
 
 
 @pytest.mark.parametrize("writing", [False, True])
