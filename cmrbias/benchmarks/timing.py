@@ -69,7 +69,7 @@ def milliseconds_in_loops(calls: Mapping[str, Callable[[], object]], repeats: in
 
 def _loop(call: Callable[[], object], repeats: int) -> list[float]:
     end = time.perf_counter() + _LOOP
-    loop = []
+    loop: list[float] = []
     while len(loop) < repeats or time.perf_counter() < end:
         loop.append(_milliseconds(call))
     return loop
