@@ -3,7 +3,6 @@
 // A resample is a weight for each patient, so the scores are ranked once. Counting the pairs of a resample is one
 // pass of additions along each ranking, with a product for each run of positives between two negatives.
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <numeric>
 #include <vector>
@@ -113,7 +112,8 @@ void take_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights
 // A draw is counted so many draws after it was made, in the shadow of the next ones' products.
 constexpr std::uint32_t BEHIND = 4;
 
-// The same for drawn resamples; column 0 is the sample, every patient once. A draw is made for all resamples of the
+// Writes how often each drawn resample of a block holds each patient; column 0 is the sample, every patient once. A
+// draw is made for all resamples of the
 // block at a time, in registers that hold 8 / PARTS words.
 template <int PARTS, class T>
 void draw_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights) {
@@ -149,8 +149,8 @@ void draw_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights
   }
 }
 
-// Numbers of twice the bits, whose lower halves hold the even lanes of a block, and whose upper ones the odd; or a
-// block of numbers of the same bits.
+// Sums of products of two blocks, lane by lane. Where Product has twice T's bits, the first part holds those of the
+// even lanes, the lower halves of a block seen as Products, and the second those of the odd ones.
 template <class T, class Product>
 struct Products {
   static constexpr int STRIDE = sizeof(Product) / sizeof(T);

@@ -2,6 +2,7 @@
 #include "gradcam.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 
 #include "../math.h"
@@ -64,7 +65,7 @@ void channel_means(double* means, const T* gradients, int channels, int cells) {
   for (int first = 0; first < channels; first += GROUP) {
     const int group = std::min(GROUP, channels - first);
     const T* of[GROUP];  // the last one again where there are fewer
-    for (int k = 0; k < GROUP; ++k) of[k] = gradients + std::int64_t{std::min(k, group - 1)} * cells;
+    for (int k = 0; k < GROUP; ++k) of[k] = gradients + std::int64_t{first + std::min(k, group - 1)} * cells;
     prefetch_behind(of[0], static_cast<std::size_t>(group) * cells);
     const Four means_of_group = channel_sums<V>(of, cells, rest) / static_cast<double>(cells);
     if (group == GROUP) {
@@ -72,7 +73,6 @@ void channel_means(double* means, const T* gradients, int channels, int cells) {
     } else {
       for (int k = 0; k < group; ++k) means[first + k] = means_of_group[k];
     }
-    gradients += std::int64_t{GROUP} * cells;
   }
 }
 
@@ -130,7 +130,11 @@ void image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
       add_segment(sums, segment, cells);
     }
     Real<T>* map = static_cast<Real<T>*>(gradcam.maps) + at * cells;
-    for (int i = 0; i < cells; ++i) map[i] = static_cast<Real<T>>(sums[i] < 0 ? 0.0 : sums[i]);  // NaN stays
+    for (int i = 0; i < cells; ++i) {
+      // the sign of a sum of NaNs depends on the instruction set
+      const double sum = sums[i] == sums[i] ? sums[i] : std::numeric_limits<double>::quiet_NaN();
+      map[i] = static_cast<Real<T>>(sum < 0 ? 0.0 : sum);
+    }
   }
 }
 

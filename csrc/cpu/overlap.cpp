@@ -9,7 +9,6 @@
 #include "gradcam.h"
 #include "instruction_sets.h"
 #include "projected.h"
-#include "rows.h"
 #include "share.h"
 #include "upsampled.h"
 
@@ -107,7 +106,6 @@ void overlap(const Overlap& overlap) {
 
 void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap) {
   const Grid grid(overlap.height, overlap.width, overlap.rows, overlap.columns);
-  const std::int64_t pixels = static_cast<std::int64_t>(overlap.rows) * overlap.columns;
 #pragma omp parallel if (overlap.images > 1)
   {
     const std::unique_ptr<double[]> memory(new double[gradcam_scratch(gradcam)]);

@@ -77,9 +77,9 @@ inline Moments patch_moments(const double* counts, const double* rows, const dou
   return {each[0], each[1], each[2], each[3]};
 }
 
-// Bytes behind a block that are asked for as it is looked at: the processor's own prefetching starts anew at each
-// page.
-constexpr int AHEAD = 3072;
+// So many bytes ahead of what is looked at, the mask is asked for: the processor's own prefetching starts anew at
+// each page.
+constexpr int MASK_AHEAD = 3072;
 
 class Projected {
  public:
@@ -103,7 +103,7 @@ class Projected {
       for (std::size_t at = rows.strips[strip].first_block; at < rows.strips[strip].last_block; ++at) {
         const Block& block = rows.blocks[at];
         const std::uint8_t* first = mask + static_cast<std::int64_t>(block.first) * width;
-        prefetch(first + AHEAD, static_cast<std::size_t>(block.size()) * width);
+        prefetch(first + MASK_AHEAD, static_cast<std::size_t>(block.size()) * width);
         if (has_heart(first, block.size() * width)) add_block(block, first, &used);
       }
       if (!used.empty()) add_patches(strip, used);

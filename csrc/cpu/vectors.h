@@ -11,6 +11,8 @@
 
 namespace cmrbias::cpu {
 
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "lanes of half the width are told apart by their place");
+
 template <class T, int WIDTH>
 struct VectorOf {
   typedef T type __attribute__((vector_size(sizeof(T) * WIDTH)));

@@ -328,9 +328,10 @@ def test_scores_that_ask_for_a_gradient_get_none():
     assert not ops.bootstrap_auc(scores.requires_grad_(), labels, patients, 5).sample.micro.requires_grad
 
 
-def test_same_bits_on_every_instruction_set(on_every_instruction_set):
-    scores, labels = torch.randn(60, 3, generator=torch.Generator().manual_seed(0)), torch.arange(60) % 3
-    results = on_every_instruction_set(lambda: ops.bootstrap_auc(scores, labels, torch.arange(60), 50))
+@pytest.mark.parametrize("n", [60, 15_000, 33_000])  # counted in 16, 32 and 64 bits
+def test_same_bits_on_every_instruction_set(n, on_every_instruction_set):
+    scores, labels = torch.randn(n, 3, generator=torch.Generator().manual_seed(0)), torch.arange(n) % 3
+    results = on_every_instruction_set(lambda: ops.bootstrap_auc(scores, labels, torch.arange(n), 20))
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0].resampled, other.resampled, strict=True))
 

@@ -96,10 +96,13 @@ def test_same_bits_for_any_number_of_threads(set_threads):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_same_bits_on_every_instruction_set(dtype, on_every_instruction_set):
-    activations, gradients = layer(n=3, k=77, h=7, w=7, targets=2, dtype=dtype)
+@pytest.mark.parametrize(("h", "w"), [(1, 3), (7, 7), (8, 8)])
+def test_same_bits_on_every_instruction_set(h, w, dtype, on_every_instruction_set):
+    activations, gradients = layer(n=3, k=77, h=h, w=w, targets=2, dtype=dtype)
+    gradients[0, 0, 0, 0, 1:3] = torch.tensor([torch.nan, -torch.nan], dtype=dtype)
     results = on_every_instruction_set(lambda: ops.gradcam(activations, gradients))
-    assert all(torch.equal(results[0], other) for other in results)
+    assert results[0].isnan().any()
+    assert all(torch.equal(results[0].view(torch.uint8), other.view(torch.uint8)) for other in results)
 
 
 @pytest.mark.parametrize("targets", [None, 2])
