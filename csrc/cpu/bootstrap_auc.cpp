@@ -125,7 +125,7 @@ void draw_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights
   for (std::int64_t number = 0; number < auc.strata; ++number) {
     const auto n = static_cast<std::uint32_t>(auc.sizes[number]);
     const std::uint64_t key = mix(auc.seed + GOLDEN * (static_cast<std::uint64_t>(number) + 1));
-    Words states[lanes / words];
+    Words states[lanes / words] = {};
     for (int lane = 0; lane < lanes; ++lane) {
       states[lane / words][lane % words] = key + GOLDEN * (static_cast<std::uint64_t>(first + lane - 1) << 32);
     }
