@@ -3,6 +3,7 @@
 // A resample is a weight for each patient, so the scores are ranked once. Counting the pairs of a resample is one
 // pass of additions along each ranking, with a product for each run of positives between two negatives.
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <numeric>
 #include <vector>
@@ -125,10 +126,12 @@ void draw_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights
   for (std::int64_t number = 0; number < auc.strata; ++number) {
     const auto n = static_cast<std::uint32_t>(auc.sizes[number]);
     const std::uint64_t key = mix(auc.seed + GOLDEN * (static_cast<std::uint64_t>(number) + 1));
-    Words states[lanes / words] = {};
+    std::uint64_t first_states[lanes];
     for (int lane = 0; lane < lanes; ++lane) {
-      states[lane / words][lane % words] = key + GOLDEN * (static_cast<std::uint64_t>(first + lane - 1) << 32);
+      first_states[lane] = key + GOLDEN * (static_cast<std::uint64_t>(first + lane - 1) << 32);
     }
+    Words states[lanes / words];
+    std::memcpy(states, first_states, sizeof states);
     std::uint32_t ring[2 * BEHIND][lanes];
     const auto make = [&](std::uint32_t draw) {
       std::uint32_t* drawn = ring[draw % (2 * BEHIND)];
