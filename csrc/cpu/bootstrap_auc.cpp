@@ -74,7 +74,7 @@ std::vector<Ranking> rank_all(const BootstrapAuc& auc) {
   for (std::size_t row = 0; row < classes; ++row) rankings.emplace_back(cases);
   rankings.emplace_back(cases * classes);
   for (std::size_t i = 0; i < cases * classes; ++i) {
-    const std::int64_t at = auc.order[i];  // < 2^31, and numbers of 32 bits are divided faster
+    const std::int64_t at = auc.order[i];  // numbers of 32 bits are divided faster
     const std::uint32_t number = static_cast<std::uint32_t>(at) / static_cast<std::uint32_t>(classes);
     const auto patient = static_cast<std::uint32_t>(auc.patient[number]);
     for (const std::size_t row : {static_cast<std::size_t>(at) - number * classes, classes}) {
@@ -114,8 +114,7 @@ void take_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights
 constexpr std::uint32_t BEHIND = 4;
 
 // Writes how often each drawn resample of a block holds each patient; column 0 is the sample, every patient once. A
-// draw is made for all resamples of the
-// block at a time, in registers that hold 8 / PARTS words.
+// draw is made for all resamples of the block at a time, in registers that hold 8 / PARTS words.
 template <int PARTS, class T>
 void draw_weights(const BootstrapAuc& auc, std::int64_t first, Lanes<T>* weights) {
   constexpr int lanes = LANES_OF<T>, words = 8 / PARTS;

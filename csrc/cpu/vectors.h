@@ -86,12 +86,6 @@ Pair<V> operator*(double a, const Pair<V>& b) {
   return {a * b.low, a * b.high};
 }
 
-// Each half by itself: a copy of the pair would go through memory.
-template <class V, class T>
-Pair<V> load_pair(const T* from) {
-  return {load_vector<V>(from), load_vector<V>(from + sizeof(V) / sizeof(T))};
-}
-
 using Four = Vector<double, 4>;
 
 // Four values as doubles.
@@ -131,10 +125,8 @@ struct Range {
 constexpr int WIDE = 8;
 using Doubles = Pair<Four>;
 
-// Eight values as doubles.
-inline Doubles load_doubles(const double* from) {
-  return load_pair<Four>(from);
-}
+// Eight values as doubles, each half by itself: a copy of the pair would go through memory.
+inline Doubles load_doubles(const double* from) { return {load_four(from), load_four(from + WIDE / 2)}; }
 inline Doubles load_doubles(const float* from) {
   using Floats = Vector<float, 4>;
   return {__builtin_convertvector(load_vector<Floats>(from), Four),
