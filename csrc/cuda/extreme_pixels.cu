@@ -8,7 +8,7 @@ namespace {
 template <class T>
 __global__ void __launch_bounds__(THREADS, RESIDENT) find_extremes(Extremes extremes, Grid grid, int lanes) {
   for (std::int64_t at = blockIdx.x; at < extremes.images; at += gridDim.x) {
-    Upsampled<T> map{grid, static_cast<const T*>(extremes.maps) + at * grid.patches(), lanes, 0, 0, 0, 0};
+    Upsampled<T> map{grid, static_cast<const T*>(extremes.maps) + at * grid.patches(), lanes, 0, 0, 0};
     const int none = grid.rows.pixels * grid.columns.pixels;
     int lowest = none, highest = none;
     if (map.take()) {

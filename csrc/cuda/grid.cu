@@ -29,7 +29,9 @@ __device__ void write_axis(const Axis& axis) {
   }
 }
 
-__global__ void __launch_bounds__(THREADS) tabulate_axes(Grid grid) {
+// Block 0 writes the rows, block 1 the columns; both the zeros.
+__global__ void __launch_bounds__(THREADS) tabulate_axes(Grid grid, int* zeros, std::int64_t count) {
+  for (std::int64_t i = blockIdx.x * THREADS + threadIdx.x; i < count; i += 2 * THREADS) zeros[i] = 0;
   if (blockIdx.x == 0) {
     write_axis(grid.rows);
   } else {
@@ -39,8 +41,8 @@ __global__ void __launch_bounds__(THREADS) tabulate_axes(Grid grid) {
 
 }  // namespace
 
-void tabulate(const Grid& grid, void* stream) {
-  launch("grid: tabulate_axes", tabulate_axes, dim3(2), THREADS, stream, grid);
+void tabulate(const Grid& grid, void* stream, int* zeros, std::int64_t count) {
+  launch("grid: tabulate_axes", tabulate_axes, dim3(2), THREADS, stream, grid, zeros, count);
 }
 
 }  // namespace cmrbias::cuda

@@ -31,7 +31,7 @@ inline int power_of_two(int count, int most) {
   return power;
 }
 
-// Writes the tables of a grid.
-void tabulate(const Grid& grid, void* stream);
+// Writes the tables of a grid, and zeros where the next kernel counts.
+void tabulate(const Grid& grid, void* stream, int* zeros = nullptr, std::int64_t count = 0);
 
 }  // namespace cmrbias::cuda

@@ -26,6 +26,9 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 blocks, int th
   }
 }
 
+// How many pieces of a size a whole has, the last one perhaps smaller.
+inline std::int64_t pieces(std::int64_t whole, std::int64_t size) { return (whole - 1) / size + 1; }
+
 // Blocks along a grid's x or y for so many tasks; kernels loop over the rest.
 inline unsigned blocks_along_x(std::int64_t tasks) {
   return static_cast<unsigned>(std::min<std::int64_t>(tasks, 2147483647));

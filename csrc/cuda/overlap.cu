@@ -1,191 +1,16 @@
-// overlap on CUDA: masks are projected once for all their maps (projection.cu), then one block a map scores it.
-//
-// The decisions are those of cpu/upsampled.h, and sums of a map are added in its order. A mask is read again
-// only in patches that the threshold or the peak leaves in doubt. gradcam_overlap is gradcam, then this, on the
-// same stream: the maps are few bytes, which the cache still holds.
-#include "gradcam.h"
+// overlap on CUDA: masks are projected once for all their maps (projection.h), then one block a map scores it
+// (scores.h).
+#include "overlap.h"
 #include "projection.h"
-#include "upsampled.h"
+#include "scores.h"
 
 namespace cmrbias::cuda {
 namespace {
 
-// A mask and its projection; no pixels if only the projection was given.
-struct Heart {
-  const std::uint8_t* pixels;
-  const int* inside;  // heart pixels of each patch
-  const double* cells;
-  std::int64_t area;
-};
-
-// The best AKS that a map of the grid can reach: its whole weight in one cell.
-__device__ double ceiling(const Grid& grid, const double* cells) {
-  double best = 0;
-  for (int i = threadIdx.x; i < grid.patches(); i += THREADS) {
-    const double weight = grid.rows.weights[i / grid.columns.cells] * grid.columns.weights[i % grid.columns.cells];
-    if (weight > 0) best = Greatest()(best, cells[i] / weight);
-  }
-  return Least()(combine_all(best, Greatest()), 1.0);
-}
-
-struct Totals {
-  double saliency, inside;
-};
-
-// Sums of (c - low) times what a cell weighs in the image, and in the heart: a thread a row of cells, then the
-// first thread the rows. Only the first thread's result counts.
-template <class T>
-__device__ Totals totals(const Upsampled<T>& map, const double* cells) {
-  __shared__ double saliency[THREADS], inside[THREADS];
-  const Grid& grid = map.grid;
-  Totals sums{0, 0};
-  for (int first = 0; first < grid.rows.cells; first += THREADS) {
-    const int j = first + static_cast<int>(threadIdx.x), count = min(THREADS, grid.rows.cells - first);
-    if (j < grid.rows.cells) {
-      double whole = 0, part = 0;
-      for (int q = 0; q < grid.columns.cells; ++q) {
-        const double above = map.cell(j, q) - map.low;
-        whole += above * grid.columns.weights[q];
-        part += above * cells[j * grid.columns.cells + q];
-      }
-      saliency[threadIdx.x] = whole * grid.rows.weights[j];
-      inside[threadIdx.x] = part;
-    }
-    __syncthreads();
-    for (int row = 0; threadIdx.x == 0 && row < count; ++row) {
-      sums.saliency += saliency[row];
-      sums.inside += inside[row];
-    }
-    __syncthreads();
-  }
-  return {Greatest()(sums.saliency * grid.unit(), 0.0), Greatest()(sums.inside * grid.unit(), 0.0)};
-}
-
-struct Hot {
-  int area, inside;  // of a mask of under 2^30 pixels
-};
-
-struct Rows {
-  int first, last;
-};
-
-// The rows of a patch's column that are inside the threshold: all from some row on, or all before it, since the
-// column is monotone. So the search asks a few pixels, and for each the exact expression.
-template <class T>
-__device__ Rows hot_rows(const Upsampled<T>& map, const Column& at, const Strip& rows, double bar) {
-  const bool rises = at.bottom > at.top;
-  int first = rows.first, last = rows.last;
-  while (first < last) {
-    const int middle = (first + last) / 2;
-    if (is_hot(map.pixel(at, middle), map.low, bar) == rises) {
-      last = middle;
-    } else {
-      first = middle + 1;
-    }
-  }
-  return rises ? Rows{first, rows.last} : Rows{rows.first, first};
-}
-
-// Counts pixels inside the threshold, and those of them in the heart.
-template <class T>
-__device__ Hot count_hot(const Upsampled<T>& map, const Heart& heart, double threshold) {
-  const Grid& grid = map.grid;
-  const double bar = threshold * (map.high - map.low);
-  Hot hot{0, 0};
-  for_each_chosen(
-      grid.patches(), map.lanes,
-      [&](int i) {
-        const Patch patch = patch_of(grid, i);
-        if (patch.size() == 0) return false;
-        const Range range = map.corners(patch);
-        if (range.least - map.slack - map.low >= bar + map.slack) {
-          hot.area += patch.size();
-          hot.inside += heart.inside[i];
-          return false;
-        }
-        return range.most + map.slack - map.low >= bar - map.slack;
-      },
-      [&](int i, int lane) {
-        const Patch patch = patch_of(grid, i);
-        const int hearts = heart.inside[i];
-        for_each_column(map, patch, lane, [&](const Column& at, int x) {
-          const Rows rows = hot_rows(map, at, patch.rows, bar);
-          const int count = rows.last - rows.first;
-          hot.area += count;
-          if (hearts == patch.size()) {
-            hot.inside += count;
-          } else if (hearts > 0) {
-            const std::uint8_t* pixels = heart.pixels + x;
-#pragma unroll 4
-            for (int y = rows.first; y < rows.last; ++y) hot.inside += pixels[y * grid.columns.pixels] != 0;
-          }
-        });
-      });
-  return {combine_all(hot.area, Sum()), combine_all(hot.inside, Sum())};
-}
-
-// Does any pixel that equals the maximum lie in the heart?
-template <class T>
-__device__ bool peak_inside(const Upsampled<T>& map, const Heart& heart) {
-  int found = 0;
-  for_each_chosen(
-      map.grid.patches(), map.lanes,
-      [&](int i) {
-        return heart.inside[i] > 0 && map.corners(patch_of(map.grid, i)).most + map.slack >= map.high;
-      },
-      [&](int i, int lane) {
-        const Patch patch = patch_of(map.grid, i);
-        for_each_column(map, patch, lane, [&](const Column& at, int x) {
-          for (int y = patch.rows.first; y < patch.rows.last; ++y) {
-            if (map.pixel(at, y) == map.high && heart.pixels[y * map.grid.columns.pixels + x]) found = 1;
-          }
-        });
-      });
-  return combine_all(found, Greatest()) != 0;
-}
-
-// Scores a map, the block's threads together; the first thread writes.
-template <class T>
-__device__ void score(const Overlap& overlap, Upsampled<T>& map, const Heart& heart, double* sums, std::int64_t* counts) {
-  const bool good = map.take(), varies = good && !map.constant();
-  const std::int64_t pixels = static_cast<std::int64_t>(overlap.rows) * overlap.columns;
-  Totals total{0, 0};
-  Hot hot{0, 0};
-  bool peak = false;
-  if (varies) {
-    if (counts) {
-      hot = count_hot(map, heart, overlap.threshold);
-      peak = heart.area > 0 && peak_inside(map, heart);
-    }
-    total = totals(map, heart.cells);
-    total.inside = heart.area == pixels ? total.saliency : Least()(total.inside, total.saliency);
-  }
-  if (threadIdx.x != 0) return;
-  sums[SALIENCY] = good ? total.saliency : NAN;
-  sums[INSIDE] = good ? total.inside : NAN;
-  sums[MINIMUM] = good ? map.low : NAN;
-  sums[MAXIMUM] = good ? map.high : NAN;
-  if (!counts) return;
-  counts[HOT_AREA] = hot.area;
-  counts[HOT_INSIDE] = hot.inside;
-  counts[PEAK_INSIDE] = peak;
-}
-
-// `inside` is null if projections were given.
 template <class T>
 __global__ void __launch_bounds__(THREADS, RESIDENT) score_maps(Overlap overlap, Grid grid, int lanes, const int* inside) {
-  const std::int64_t pixels = static_cast<std::int64_t>(overlap.rows) * overlap.columns;
   for (std::int64_t at = blockIdx.x; at < overlap.images * overlap.targets; at += gridDim.x) {
-    const std::int64_t image = at / overlap.targets, cells = image * grid.patches();
-    const Heart heart{overlap.masks ? overlap.masks + image * pixels : nullptr, inside ? inside + cells : nullptr,
-                      overlap.cells + cells, overlap.areas[image]};
-    Upsampled<T> map{grid, static_cast<const T*>(overlap.maps) + at * grid.patches(), lanes, 0, 0, 0, 0};
-    score(overlap, map, heart, overlap.sums + at * SUMS, overlap.counts ? overlap.counts + at * COUNTS : nullptr);
-    if (at % overlap.targets != 0) continue;
-    const double best = ceiling(grid, heart.cells);
-    if (threadIdx.x != 0) continue;
-    overlap.of_mask[image * OF_MASK + AREA] = static_cast<double>(heart.area);
-    overlap.of_mask[image * OF_MASK + CEILING] = best;
+    score_map<T>(overlap, grid, lanes, inside, at);
   }
 }
 
@@ -195,14 +20,15 @@ void launch_scores(const Overlap& overlap, const OverlapScratch& scratch, void* 
          overlap, scratch.grid, lanes_of_patch(scratch.grid), static_cast<const int*>(scratch.inside));
 }
 
-void launch_overlap(Overlap overlap, const OverlapScratch& scratch, void* stream) {
+}  // namespace
+
+void overlap(Overlap overlap, const OverlapScratch& scratch, void* stream) {
   tabulate(scratch.grid, stream);
   if (overlap.masks) {
-    const Projection projection{overlap.images,  overlap.height, overlap.width, overlap.rows,
-                                overlap.columns, overlap.masks,  scratch.cells, scratch.areas};
+    const Projection projection = projection_of(overlap, scratch);
     project(projection, scratch.grid, scratch.inside, stream);
-    overlap.cells = scratch.cells;
-    overlap.areas = scratch.areas;
+    overlap.cells = projection.cells;
+    overlap.areas = projection.areas;
   }
   switch (overlap.type) {
     case Type::float32: return launch_scores<float>(overlap, scratch, stream);
@@ -211,17 +37,9 @@ void launch_overlap(Overlap overlap, const OverlapScratch& scratch, void* stream
   }
 }
 
-}  // namespace
-
 void overlap(const Overlap& overlap, void* scratch, void* stream) {
   Layout layout(scratch);
-  launch_overlap(overlap, OverlapScratch(layout, overlap), stream);
-}
-
-void gradcam_overlap(const Gradcam& gradcam, const Overlap& overlap, void* scratch, void* stream) {
-  Layout layout(scratch);
-  cuda::gradcam(gradcam, GradcamScratch(layout, gradcam), stream);
-  launch_overlap(overlap, OverlapScratch(layout, overlap), stream);
+  cuda::overlap(overlap, OverlapScratch(layout, overlap), stream);
 }
 
 }  // namespace cmrbias::cuda

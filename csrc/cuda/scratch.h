@@ -59,11 +59,13 @@ struct GradcamScratch {
   int segments;
   double* weights;   // (images, targets, channels)
   double* partials;  // (images, targets, segments, cells)
+  int* done;         // (images, targets): blocks that have done their part of a map
 
   GradcamScratch(Layout& layout, const Gradcam& gradcam)
       : segments(gradcam.channels / SEGMENT + (gradcam.channels % SEGMENT != 0)),
         weights(layout.take<double>(gradcam.images * gradcam.targets * gradcam.channels)),
-        partials(layout.take<double>(gradcam.images * gradcam.targets * segments * gradcam.cells)) {}
+        partials(layout.take<double>(gradcam.images * gradcam.targets * segments * gradcam.cells)),
+        done(layout.take<int>(gradcam.images * gradcam.targets)) {}
 };
 
 struct ProjectionScratch {

@@ -6,8 +6,8 @@
 namespace cmrbias::cuda {
 
 constexpr int WARP = 32;
-constexpr int THREADS = 256;
-constexpr int RESIDENT = 4;  // blocks a multiprocessor, of large kernels: leaves ptxas the registers to spill none
+constexpr int THREADS = 128;
+constexpr int RESIDENT = 8;  // blocks a multiprocessor, of large kernels: leaves ptxas the registers to spill none
 constexpr unsigned ALL_LANES = 0xFFFFFFFFu;
 
 struct Least {

@@ -26,15 +26,14 @@ struct Upsampled {
   const T* map;
   int lanes;                // threads that share a patch
   double low, high;         // of its pixels
-  double slack, variation;  // see math.h
+  double slack;             // see math.h
 
   // Takes a map, the block's threads together; returns false if it is negative somewhere or not finite.
   __device__ bool take() {
-    double least = DBL_MAX, greatest = 0;
+    double greatest = 0;
     low = DBL_MAX, high = 0;
     for (int i = threadIdx.x; i < grid.patches(); i += THREADS) {
       const double c = load(map[i]);
-      least = Least()(least, c);
       greatest = Greatest()(greatest, c >= 0 && c <= DBL_MAX ? c : INFINITY);
       const Patch patch = patch_of(grid, i);
       if (patch.size() == 0) continue;
@@ -44,7 +43,6 @@ struct Upsampled {
     }
     greatest = combine_all(greatest, Greatest());
     if (greatest > DBL_MAX) return false;
-    variation = greatest - combine_all(least, Least());
     slack = greatest * SLACK + DBL_MIN;
     low = combine_all(low, Least());
     high = combine_all(high, Greatest());

@@ -169,6 +169,18 @@ def test_gradcam(both, cells, channels, dtype):
         assert_same(*both(ops.gradcam, activations, gradients))
 
 
+@pytest.mark.parametrize(("cells", "channels"), [((7, 7), 150), ((2, 3), 300)])
+def test_many_maps_share_blocks(both, cells, channels):
+    """So many that a block takes several segments of a map's channels."""
+    generator = torch.Generator().manual_seed(channels)
+    images = 2100 // (channels // 64)
+    activations = torch.randn(images, channels, *cells, generator=generator)
+    gradients = torch.randn(images, channels, *cells, generator=generator)
+    masks = make_masks(images, cells[0] * 2, cells[1] * 4)
+    assert_same(*both(ops.gradcam, activations, gradients))
+    assert_same(*both(ops.gradcam_overlap, activations, gradients, masks))
+
+
 @every_size
 def test_project_masks(both, grid, size):
     expected, found = both(ops.project_masks, make_masks(5, *size), grid)

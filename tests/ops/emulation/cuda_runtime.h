@@ -137,6 +137,8 @@ inline int __any_sync(unsigned mask, int own) {
   return any;
 }
 
+inline void __threadfence() {}
+
 inline int atomicAdd(int* to, int value) {
   const int before = *to;
   *to += value;

@@ -1,0 +1,16 @@
+// overlap on CUDA, for overlap and, where its maps have too many cells, for gradcam_overlap.
+#pragma once
+
+#include "scratch.h"
+
+namespace cmrbias::cuda {
+
+// How an overlap's masks are projected.
+inline Projection projection_of(const Overlap& overlap, const OverlapScratch& scratch) {
+  return {overlap.images,  overlap.height, overlap.width, overlap.rows,
+          overlap.columns, overlap.masks,  scratch.cells, scratch.areas};
+}
+
+void overlap(Overlap overlap, const OverlapScratch& scratch, void* stream);
+
+}  // namespace cmrbias::cuda
