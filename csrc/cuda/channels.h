@@ -21,7 +21,8 @@ constexpr int WARPS = THREADS / WARP;
 // A step's channels, as they lie in memory. There is room for half a segment of 7 x 7 cells in float.
 template <class T>
 struct Stage {
-  static constexpr int VALUES = SEGMENT / 2 * USUAL_CELLS * static_cast<int>(sizeof(float)) / static_cast<int>(sizeof(T));
+  static constexpr int BYTES = SEGMENT / 2 * USUAL_CELLS * static_cast<int>(sizeof(float));
+  static constexpr int VALUES = BYTES / static_cast<int>(sizeof(T));
   alignas(16) T gradients[VALUES];
   alignas(16) T activations[VALUES];
 };
@@ -98,16 +99,16 @@ __device__ void average(double* weights, const T* gradients, int channels, int c
 template <class T>
 struct Share {
   const T *gradients, *activations;  // of the map
-  int cells, channels;               // of the map
-  int first, last;                   // channels
+  int cells;
+  int first, last;  // channels
   const Walk& walk;
 
-  __device__ Share(const Gradcam& gradcam, const Walk& walk, int cells, std::int64_t map, std::int64_t image, int group)
-      : cells(cells), channels(gradcam.channels), first(group * walk.segments * SEGMENT), walk(walk) {
-    const std::int64_t size = static_cast<std::int64_t>(channels) * cells;
+  __device__ Share(const Gradcam& gradcam, const Walk& walk, std::int64_t image, std::int64_t map, int group)
+      : cells(gradcam.cells), first(group * walk.segments * SEGMENT), walk(walk) {
+    const std::int64_t size = static_cast<std::int64_t>(gradcam.channels) * cells;
     gradients = static_cast<const T*>(gradcam.gradients) + map * size;
     activations = static_cast<const T*>(gradcam.activations) + image * size;
-    last = min(first + walk.segments * SEGMENT, channels);
+    last = min(first + walk.segments * SEGMENT, gradcam.channels);
   }
 
   // Where the step ends that begins with a channel.

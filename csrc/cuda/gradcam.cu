@@ -18,7 +18,7 @@ __global__ void __launch_bounds__(THREADS, RESIDENT) map_channels(Gradcam gradca
   __shared__ std::uint64_t barriers[STAGES];
   Arrivals arrivals(barriers);
   for (std::int64_t map = blockIdx.y; map < gradcam.images * gradcam.targets; map += gridDim.y) {
-    const Share<T> share(gradcam, walk, gradcam.cells, map, map / gradcam.targets, blockIdx.x);
+    const Share<T> share(gradcam, walk, map / gradcam.targets, map, static_cast<int>(blockIdx.x));
     map_segments<CELLS>(arrivals, tiles, share, scratch.partials + map * scratch.segments * gradcam.cells);
   }
 }
@@ -70,7 +70,8 @@ __global__ void __launch_bounds__(THREADS) add_maps(Gradcam gradcam, GradcamScra
   const std::int64_t step = std::int64_t{THREADS} * gridDim.x;
   for (std::int64_t i = std::int64_t{THREADS} * blockIdx.x + threadIdx.x; i < tasks; i += step) {
     const double* partials = scratch.partials + i / cells * scratch.segments * cells;
-    maps[i] = static_cast<Real<T>>(sum_of_segments(partials, scratch.segments, gradcam.cells, static_cast<int>(i % cells)));
+    const int cell = static_cast<int>(i % cells);
+    maps[i] = static_cast<Real<T>>(sum_of_segments(partials, scratch.segments, gradcam.cells, cell));
   }
 }
 

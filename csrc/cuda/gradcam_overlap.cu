@@ -67,7 +67,7 @@ __global__ void __launch_bounds__(THREADS, RESIDENT_PASS) map_and_score(Pass pas
       project_image(memory.moments, pass.projection, pass.grid, pass.reading, image, pass.inside);
       last = map + targets;
     } else {
-      const Share<T> share(pass.gradcam, pass.walk, pass.gradcam.cells, map, image, number - target * groups);
+      const Share<T> share(pass.gradcam, pass.walk, image, map, number - target * groups);
       map_segments<CELLS>(arrivals, memory.tiles, share,
                           pass.segments.partials + map * pass.segments.segments * pass.gradcam.cells);
     }
@@ -89,12 +89,12 @@ void launch_pass(const Gradcam& gradcam, const GradcamScratch& segments, Overlap
   overlap.cells = projection.cells;
   overlap.areas = projection.areas;
   tabulate(scratch.grid, stream, segments.done, gradcam.images * gradcam.targets);
-  const Pass pass{gradcam,      segments, walk, overlap, projection, scratch.grid, reading_of(projection),
-                  lanes_of_patch(scratch.grid), scratch.inside};
+  const int lanes = lanes_of_patch(scratch.grid);
+  const Pass pass{gradcam, segments, walk, overlap, projection, scratch.grid, reading_of(projection), lanes,
+                  scratch.inside};
   const auto kernel = gradcam.cells == USUAL_CELLS ? map_and_score<T, USUAL_CELLS> : map_and_score<T, 0>;
-  launch("gradcam_overlap: map_and_score", kernel,
-         dim3(static_cast<unsigned>(1 + gradcam.targets * walk.groups), blocks_along_y(overlap.images)), THREADS, stream,
-         pass);
+  const dim3 blocks(static_cast<unsigned>(1 + gradcam.targets * walk.groups), blocks_along_y(overlap.images));
+  launch("gradcam_overlap: map_and_score", kernel, blocks, THREADS, stream, pass);
 }
 
 }  // namespace

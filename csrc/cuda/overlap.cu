@@ -8,7 +8,8 @@ namespace cmrbias::cuda {
 namespace {
 
 template <class T>
-__global__ void __launch_bounds__(THREADS, RESIDENT) score_maps(Overlap overlap, Grid grid, int lanes, const int* inside) {
+__global__ void __launch_bounds__(THREADS, RESIDENT)
+    score_maps(Overlap overlap, Grid grid, int lanes, const int* inside) {
   for (std::int64_t at = blockIdx.x; at < overlap.images * overlap.targets; at += gridDim.x) {
     score_map<T>(overlap, grid, lanes, inside, at);
   }

@@ -69,10 +69,12 @@ __device__ inline void add_word(Moments& sums, std::uint64_t word, double row_pa
 }
 
 // One thread's share of a patch.
-__device__ inline Moments add_up(const Mask& mask, const Grid& grid, const Patch& patch, const Reading& reading, int lane) {
+__device__ inline Moments add_up(const Mask& mask, const Grid& grid, const Patch& patch, const Reading& reading,
+                                 int lane) {
   const Strip &rows = patch.rows, &columns = patch.columns;
   Moments sums{0, 0, 0, 0};
-  for (int x = columns.first / WORD * WORD + lane % reading.across * WORD; x < columns.last; x += reading.across * WORD) {
+  const int start = columns.first / WORD * WORD + lane % reading.across * WORD;
+  for (int x = start; x < columns.last; x += reading.across * WORD) {
     for (int y = rows.first + lane / reading.across; y < rows.last; y += WORDS * reading.down) {
       std::uint64_t words[WORDS], any = 0;
 #pragma unroll
@@ -114,7 +116,8 @@ struct Window {
 using Board = Moments[SIDE + 1][SIDE + 1];
 
 // Sums over each of a window's patches, a group of threads each.
-__device__ inline void measure(Board& moments, const Mask& mask, const Grid& grid, const Window& window, const Reading& reading) {
+__device__ inline void measure(Board& moments, const Mask& mask, const Grid& grid, const Window& window,
+                               const Reading& reading) {
   const int threads = reading.across * reading.down, group = threadIdx.x / threads, lane = threadIdx.x % threads;
   const int across = window.right - window.before(), patches = (window.bottom - window.above()) * across;
   for (int first = 0; first < patches; first += THREADS / threads) {

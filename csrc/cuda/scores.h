@@ -13,7 +13,7 @@ struct Heart {
   const std::uint8_t* pixels;
   const int* inside;  // heart pixels of each patch
   const double* cells;
-  int area;  // of under 2^30 pixels
+  std::int64_t area;
 };
 
 // The best AKS that a map of the grid can reach: its whole weight in one cell.
@@ -60,7 +60,7 @@ __device__ Totals totals(const Upsampled<T>& map, const double* cells) {
 }
 
 struct Hot {
-  int area, inside;
+  int area, inside;  // of a mask of under 2^30 pixels
 };
 
 struct Rows {
@@ -150,7 +150,7 @@ __device__ void score_map(const Overlap& overlap, const Grid& grid, int lanes, c
   const std::int64_t image = at / overlap.targets;
   const Heart heart{overlap.masks ? overlap.masks + image * pixels : nullptr,
                     inside ? inside + image * grid.patches() : nullptr, overlap.cells + image * grid.patches(),
-                    static_cast<int>(overlap.areas[image])};
+                    overlap.areas[image]};
   Upsampled<T> map{grid, static_cast<const T*>(overlap.maps) + at * grid.patches(), lanes, 0, 0, 0};
   const bool good = map.take(), varies = good && !map.constant();
   Totals total{0, 0};
@@ -178,7 +178,7 @@ __device__ void score_map(const Overlap& overlap, const Grid& grid, int lanes, c
     counts[PEAK_INSIDE] = peak;
   }
   if (at % overlap.targets != 0) return;
-  overlap.of_mask[image * OF_MASK + AREA] = heart.area;
+  overlap.of_mask[image * OF_MASK + AREA] = static_cast<double>(heart.area);
   overlap.of_mask[image * OF_MASK + CEILING] = best;
 }
 

@@ -231,11 +231,14 @@ def test_rounding_may_put_an_extreme_beyond_the_corners_of_patches(both, grid, s
 
 
 @every_dtype
-def test_gradcam_overlap(both, dtype):
+@pytest.mark.parametrize("channels", [70, 128])
+@pytest.mark.parametrize("cells", [(7, 7), (2, 3), (14, 14), (18, 15)])
+def test_gradcam_overlap(both, cells, channels, dtype):
     generator = torch.Generator().manual_seed(1)
-    activations = torch.rand(3, 70, 7, 7, generator=generator).to(dtype)
-    gradients = torch.randn(3, 2, 70, 7, 7, generator=generator).to(dtype)
-    assert_same(*both(ops.gradcam_overlap, activations, gradients, make_masks(3, 112, 112)))
+    activations = torch.rand(3, channels, *cells, generator=generator).to(dtype)
+    gradients = torch.randn(3, 2, channels, *cells, generator=generator).to(dtype)
+    masks = make_masks(3, 8 * cells[0], 8 * cells[1])
+    assert_same(*both(ops.gradcam_overlap, activations, gradients, masks))
 
 
 def gradients(maps, masks):
