@@ -15,8 +15,7 @@ from cmrbias.ops.extension import (
     has_kernel,
     kernel_type,
     launch,
-    library,
-    register,
+    register_differentiable,
     wrong,
 )
 
@@ -43,7 +42,7 @@ def gradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     check_gradcam(activations, gradients)
     if not has_kernel(activations.device):
         return gradcam_reference(activations, gradients)
-    return torch.ops.cmrbias.gradcam.default(activations, gradients)  # type: ignore[no-any-return]
+    return _gradcam(activations, gradients)  # type: ignore[no-any-return]
 
 
 def gradcam_reference(activations: Tensor, gradients: Tensor) -> Tensor:
@@ -127,5 +126,6 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
     return of_activations.to(activations.dtype), of_weights.expand(gradients.shape).to(gradients.dtype)
 
 
-register("gradcam", "(Tensor activations, Tensor gradients) -> Tensor", _launch, empty_maps)
-torch.library.register_autograd("cmrbias::gradcam", _backward, setup_context=_save, lib=library)
+_gradcam = register_differentiable(
+    "gradcam", "(Tensor activations, Tensor gradients) -> Tensor", _launch, empty_maps, _save, _backward
+)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from cmrbias.errors import CmrbiasError
-from cmrbias.ops import overlap_operators  # noqa: F401  registers them
 from cmrbias.ops.extension import check_device, check_floats, check_tensors, has_kernel, wrong
 from cmrbias.ops.gradcam import check_gradcam, gradcam_reference
+from cmrbias.ops.overlap_operators import overlap_masks, overlap_projected
 from cmrbias.ops.projection import Projection, check_masks, project_masks_reference, unit
 from cmrbias.ops.upsample import upsample, weights_of_all
 
@@ -72,15 +72,14 @@ def overlap(maps: Tensor, masks: Tensor | Projection, threshold: float | None = 
     if isinstance(masks, Projection):
         pixels = masks.rows * masks.columns
         if has_kernel(maps.device):
-            operator = torch.ops.cmrbias.overlap_projected.default
-            sums, of_mask = operator(maps, masks.cells, masks.areas, masks.rows, masks.columns)
+            sums, of_mask = overlap_projected(maps, masks.cells, masks.areas, masks.rows, masks.columns)
         else:
             sums, of_mask = _projected_reference(maps, masks)
         return _named(sums, None, of_mask, pixels)
     pixels = masks.shape[1] * masks.shape[2]
     if not has_kernel(maps.device):
         return overlap_reference(maps, masks, threshold)
-    sums, counts, of_mask = torch.ops.cmrbias.overlap.default(maps, masks, threshold)
+    sums, counts, of_mask = overlap_masks(maps, masks, threshold)
     return _named(sums, counts, of_mask, pixels)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cmrbias.ops.extension import _C, kernel_type, launch, library, register
+from cmrbias.ops.extension import _C, kernel_type, launch, register, register_differentiable
 from cmrbias.ops.gradcam import empty_maps, gradcam_arguments
 from cmrbias.ops.projection import unit
 from cmrbias.ops.upsample import weights, weights_of_all
@@ -178,21 +178,21 @@ register(
     _launch_extremes,
     _empty_extremes,
 )
-register(
+overlap_masks = register_differentiable(
     "overlap",
     "(Tensor maps, Tensor masks, float? threshold) -> (Tensor sums, Tensor counts, Tensor of_mask)",
     _launch_overlap,
     _empty,
+    _save,
+    _backward,
 )
-torch.library.register_autograd("cmrbias::overlap", _backward, setup_context=_save, lib=library)
-register(
+overlap_projected = register_differentiable(
     "overlap_projected",
     "(Tensor maps, Tensor cells, Tensor areas, SymInt rows, SymInt columns) -> (Tensor, Tensor)",
     _launch_projected,
     _empty_projected,
-)
-torch.library.register_autograd(
-    "cmrbias::overlap_projected", _backward_projected, setup_context=_save_projected, lib=library
+    _save_projected,
+    _backward_projected,
 )
 register(
     "gradcam_overlap",

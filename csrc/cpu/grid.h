@@ -7,12 +7,22 @@ namespace cmrbias::cpu {
 
 struct Grid {
   Axis rows, columns;
+  std::vector<double> weights;  // of cells, as Axis has them, row-major; 0 behind them, so that whole vectors hold them
+
   Grid(int height, int width, int rows, int columns)
       : rows(height, rows, exact_scales(height, width, rows, columns)),
         // most grids are square: half of a small call's time is in these tables
         columns(width == height && columns == rows
                     ? this->rows
-                    : Axis(width, columns, exact_scales(height, width, rows, columns))) {}
+                    : Axis(width, columns, exact_scales(height, width, rows, columns))),
+        weights(whole<4>(cells())) {
+    double* weight = weights.data();
+    for (double down : this->rows.weights) {
+      for (double right : this->columns.weights) *weight++ = down * right;
+    }
+  }
+
+  std::size_t cells() const { return static_cast<std::size_t>(rows.cells) * columns.cells; }
 
   // What one unit of a projection's cells is worth.
   double unit() const { return 1 / (rows.divisor * columns.divisor); }

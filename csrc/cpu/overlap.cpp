@@ -22,19 +22,17 @@ template <class T>
 void score(const Overlap& overlap, std::int64_t number, Projected* heart_memory, Upsampled* map_memory) {
   Projected& heart = *heart_memory;
   Upsampled& map = *map_memory;
-  const Grid& grid = heart.grid();
   const std::int64_t pixels = static_cast<std::int64_t>(overlap.rows) * overlap.columns;
   const std::int64_t size = static_cast<std::int64_t>(overlap.height) * overlap.width;
   const std::uint8_t* mask = overlap.masks ? overlap.masks + number * pixels : nullptr;
-  const double* cells = overlap.cells + number * size;
   if (mask) {
     heart.project(mask);
-    cells = heart.cells.data();
+  } else {
+    heart.take(overlap.cells + number * size, overlap.areas[number]);
   }
-  const std::int64_t area = mask ? heart.area : overlap.areas[number];
   double* of_mask = overlap.of_mask + number * OF_MASK;
-  of_mask[AREA] = static_cast<double>(area);
-  of_mask[CEILING] = ceiling(grid, cells);
+  of_mask[AREA] = static_cast<double>(heart.area);
+  of_mask[CEILING] = ceiling(heart.grid(), heart.cells);
   for (int target = 0; target < overlap.targets; ++target) {
     const std::int64_t at = number * overlap.targets + target;
     double* sums = overlap.sums + at * SUMS;
@@ -44,13 +42,14 @@ void score(const Overlap& overlap, std::int64_t number, Projected* heart_memory,
     if (!map.take(static_cast<const T*>(overlap.maps) + at * size)) continue;
     sums[MINIMUM] = map.low();
     sums[MAXIMUM] = map.high();
-    sums[SALIENCY] = map.constant() ? 0 : map.total();
-    sums[INSIDE] = map.constant() ? 0 : area == pixels ? sums[SALIENCY] : std::min(map.total(cells), sums[SALIENCY]);
+    const Upsampled::Totals total = map.totals(heart.cells);
+    sums[SALIENCY] = total.saliency;
+    sums[INSIDE] = heart.area == pixels ? total.saliency : std::min(total.inside, total.saliency);
     if (!counts || map.constant()) continue;
     const Upsampled::Hot hot = map.count(overlap.threshold, heart.inside, mask);
     counts[HOT_AREA] = hot.area;
     counts[HOT_INSIDE] = hot.inside;
-    counts[PEAK_INSIDE] = area > 0 && map.peak_inside(heart.inside, mask);
+    counts[PEAK_INSIDE] = heart.area > 0 && map.peak_inside(heart.inside, mask);
   }
 }
 
@@ -64,7 +63,8 @@ void score_image(const Overlap& overlap, std::int64_t number, Projected* heart, 
 
 void project_image(const Projection& projection, std::int64_t number, Projected* heart) {
   heart->project(projection.masks + number * projection.rows * projection.columns);
-  std::copy(heart->cells.begin(), heart->cells.end(), projection.cells + number * heart->cells.size());
+  const std::size_t size = heart->grid().cells();
+  std::copy_n(heart->cells.begin(), size, projection.cells + number * size);
   projection.areas[number] = heart->area;
 }
 
@@ -84,7 +84,7 @@ void project_masks(const Projection& projection) {
 #pragma omp parallel if (is_worth_threads(projection.images, pixels, 0))
   {
     Projected heart(grid);
-#pragma omp for schedule(dynamic, share(projection.images))
+#pragma omp for schedule(guided)
     for (std::int64_t number = 0; number < projection.images; ++number) {
       best<project_image>(projection, number, &heart);
     }
@@ -99,7 +99,7 @@ void overlap(const Overlap& overlap) {
   {
     Projected heart(grid);
     Upsampled map(grid);
-#pragma omp for schedule(dynamic, share(overlap.images))
+#pragma omp for schedule(guided)
     for (std::int64_t number = 0; number < overlap.images; ++number) score_image(overlap, number, &heart, &map);
   }
 }

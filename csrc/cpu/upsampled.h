@@ -23,13 +23,13 @@ class Upsampled {
  public:
   explicit Upsampled(const Grid& grid)
       : grid_(grid),
-        cells_(static_cast<std::size_t>(grid.rows.cells) * grid.columns.cells),
+        cells_(grid.weights.size()),
         left_(static_cast<std::size_t>(grid.rows.cells) * grid.across()),
         right_(left_.size()),
         least_(grid.patches()),
         most_(grid.patches()),
-        top_(grid.columns.pixels),
-        bottom_(grid.columns.pixels),
+        top_(grid.columns.pixels + 3),
+        bottom_(top_.size()),
         above_(grid.columns.pixels + FLOATS),
         slope_(above_.size()),
         crossings_(grid.columns.pixels + FLOATS) {}
@@ -49,24 +49,26 @@ class Upsampled {
   double high() const { return high_; }
   bool constant() const { return low_ == high_; }
 
-  // Sums of (c - low) times weights of cells: rows x columns, or given.
-  double total() const {
-    double sum = 0;
-    for (int j = 0; j < grid_.rows.cells; ++j) {
-      double row = 0;
-      for (int q = 0; q < grid_.columns.cells; ++q) row += (cell(j, q) - low_) * grid_.columns.weights[q];
-      sum += row * grid_.rows.weights[j];
+  // Sums of (c - low) times what a cell weighs in the image, and in the heart (Projected::cells), row by row; 0 for a
+  // constant map.
+  struct Totals {
+    double saliency, inside;
+  };
+  Totals totals(const std::vector<double>& hearts) const {
+    if (constant()) return {0, 0};
+    Totals sums{0, 0};
+    const double *of_cell = cells_.data(), *of_heart = hearts.data();
+    for (double down : grid_.rows.weights) {
+      double whole = 0, part = 0;
+      for (double right : grid_.columns.weights) {
+        const double above = *of_cell++ - low_;
+        whole += above * right;
+        part += above * *of_heart++;
+      }
+      sums.saliency += whole * down;
+      sums.inside += part;
     }
-    return std::max(sum * grid_.unit(), 0.0);
-  }
-  double total(const double* weights) const {
-    double sum = 0;
-    for (int j = 0; j < grid_.rows.cells; ++j) {
-      double row = 0;
-      for (int q = 0; q < grid_.columns.cells; ++q) row += (cell(j, q) - low_) * *weights++;
-      sum += row;
-    }
-    return std::max(sum * grid_.unit(), 0.0);
+    return {std::max(sums.saliency * grid_.unit(), 0.0), std::max(sums.inside * grid_.unit(), 0.0)};
   }
 
   struct Hot {
@@ -125,7 +127,7 @@ class Upsampled {
   // Copies a map's cells; returns false if one is negative or not finite.
   template <class T>
   bool read(const T* map) {
-    const std::size_t size = cells_.size(), fours = size / 4 * 4;
+    const std::size_t size = grid_.cells(), fours = size / 4 * 4;
     Range range{Four{} + DBL_MAX, Four{}};
     Vector<std::int64_t, 4> good = Four{} == 0;
     const auto look = [&](const Four& values) {
@@ -186,20 +188,31 @@ class Upsampled {
   // when rounded, so only the first and last rows of patches at the extreme are looked at; nothing is
   // below 0, and a flat patch has one value.
   void extremes() {
-    const double low = low_, high = high_;
-    grid_.each_patch([&](std::size_t patch, const Strip& rows, const Strip& columns) {
-      const bool may_be_lower = low > 0 && least_[patch] - slack_ < low;
-      if ((!may_be_lower && most_[patch] + slack_ <= high) || flat(rows, columns)) return true;
-      rows_of(rows, columns);
-      for (int y : {rows.first, rows.last - 1}) {
-        for (int x = 0; x < columns.size(); ++x) {
-          const double v = pixel(y, x);
-          low_ = std::min(low_, v);
-          high_ = std::max(high_, v);
+    const double floor = low_ > 0 ? low_ : -DBL_MAX, roof = high_;
+    const std::vector<Strip>& across = grid_.columns.strips;
+    Range all{Four{} + low_, Four{} + high_};
+    const double *least = least_.data(), *most = most_.data();
+    for (const Strip& rows : grid_.rows.strips) {
+      for (std::size_t q = 0; q < grid_.across(); q += 4, least += 4, most += 4) {
+        const auto doubt = (load_four(least) - slack_ < floor) | (load_four(most) + slack_ > roof);
+        if (is_zero(reinterpret_cast<Bytes>(doubt))) continue;
+        for (std::size_t k = 0; k < std::min<std::size_t>(4, across.size() - q); ++k) {
+          if (doubt[k] && !flat(rows, across[q + k])) join_rows(rows, across[q + k], &all);
         }
       }
-      return true;
-    });
+    }
+    low_ = all.lowest(), high_ = all.highest();
+  }
+
+  // Joins the pixels of a patch's first and last rows.
+  void join_rows(const Strip& rows, const Strip& columns, Range* all) {
+    rows_of(rows, columns);
+    const int width = columns.size();
+    for (auto* row : {&top_, &bottom_}) std::fill_n(&(*row)[width], 3, (*row)[width - 1]);
+    for (int y : {rows.first, rows.last - 1}) {
+      const Four fraction = Four{} + grid_.rows.fractions[y];
+      for (int x = 0; x < width; x += 4) all->join(lerp(load_four(&top_[x]), load_four(&bottom_[x]), fraction));
+    }
   }
 
   bool flat(const Strip& rows, const Strip& columns) const {
