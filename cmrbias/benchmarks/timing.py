@@ -76,9 +76,10 @@ def _loop(call: Callable[[], object], repeats: int) -> list[float]:
 
 
 def _milliseconds(call: Callable[[], object]) -> float:
+    on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     start = time.perf_counter()
     call()
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if on_gpu:
         torch.cuda.synchronize()
     return 1000 * (time.perf_counter() - start)
 

@@ -3,8 +3,9 @@
 // best<function>(arguments...) calls a function that is compiled, with everything it calls, once for each
 // set below, in the form for the best set that the machine has (GCC on x86-64 Linux; elsewhere there is one).
 // Sums keep their order and products are not fused, so all give the same bits: tests choose a lesser set
-// and compare. best<function, wide>(arguments...) calls another one where registers hold 64 bytes. Call it for a plane
-// or a row at a time, inside the parallel region.
+// and compare. best<function, wide>(arguments...) calls another one where registers hold 64 bytes.
+// best_of_v3<function>(arguments...) goes no further than x86-64-v3: work in vectors of 32 bytes that compares much is
+// 5 to 10 % slower on v4. Call them for a plane or a row at a time, inside the parallel region.
 #pragma once
 
 #include <string>
@@ -48,10 +49,20 @@ auto best(const Arguments&... arguments) {
   }
 }
 
+template <auto function, class... Arguments>
+auto best_of_v3(const Arguments&... arguments) {
+  return instruction_set() == InstructionSet::baseline ? function(arguments...) : on_v3<function>(arguments...);
+}
+
 #else
 
 template <auto function, auto wide = function, class... Arguments>
 auto best(const Arguments&... arguments) {
+  return function(arguments...);
+}
+
+template <auto function, class... Arguments>
+auto best_of_v3(const Arguments&... arguments) {
   return function(arguments...);
 }
 

@@ -55,9 +55,9 @@ void score(const Overlap& overlap, std::int64_t number, Projected* heart_memory,
 
 void score_image(const Overlap& overlap, std::int64_t number, Projected* heart, Upsampled* map) {
   switch (overlap.type) {
-    case Type::float32: return best<score<float>>(overlap, number, heart, map);
-    case Type::float64: return best<score<double>>(overlap, number, heart, map);
-    case Type::bfloat16: return best<score<bfloat16>>(overlap, number, heart, map);
+    case Type::float32: return best_of_v3<score<float>>(overlap, number, heart, map);
+    case Type::float64: return best_of_v3<score<double>>(overlap, number, heart, map);
+    case Type::bfloat16: return best_of_v3<score<bfloat16>>(overlap, number, heart, map);
   }
 }
 
@@ -86,7 +86,7 @@ void project_masks(const Projection& projection) {
     Projected heart(grid);
 #pragma omp for schedule(guided)
     for (std::int64_t number = 0; number < projection.images; ++number) {
-      best<project_image>(projection, number, &heart);
+      best_of_v3<project_image>(projection, number, &heart);
     }
   }
 }
@@ -127,9 +127,9 @@ void extreme_pixels(const Extremes& extremes) {
 #pragma omp for schedule(dynamic, share(extremes.images))
     for (std::int64_t number = 0; number < extremes.images; ++number) {
       switch (extremes.type) {
-        case Type::float32: best<find_extremes<float>>(extremes, number, &map); break;
-        case Type::float64: best<find_extremes<double>>(extremes, number, &map); break;
-        case Type::bfloat16: best<find_extremes<bfloat16>>(extremes, number, &map); break;
+        case Type::float32: best_of_v3<find_extremes<float>>(extremes, number, &map); break;
+        case Type::float64: best_of_v3<find_extremes<double>>(extremes, number, &map); break;
+        case Type::bfloat16: best_of_v3<find_extremes<bfloat16>>(extremes, number, &map); break;
       }
     }
   }

@@ -27,21 +27,22 @@ struct Columns {
 // from the first to the last vector of bytes with any heart.
 inline Columns count_columns(std::uint8_t* counts, std::uint8_t* numbers, const std::uint8_t* mask, int rows,
                              int columns) {
+  const auto all = static_cast<std::uint8_t>(rows), all_numbers = static_cast<std::uint8_t>(rows * (rows - 1) / 2);
   Columns found{columns, 0};
   const int width = std::min(BYTES, columns);
   for (int next = 0; next < columns; next += BYTES) {
     const int x = std::min(next, columns - width);  // the last vector may count columns once more
-    Bytes count = {}, number = {};
+    Bytes outside = {}, outside_numbers = {};
     const std::uint8_t* from = mask + static_cast<std::int64_t>(rows) * columns + x;
 #pragma GCC unroll 4
     for (int row = 0; row < rows; ++row) {  // from below: row r is in r of the counts that are added up
-      number += count;
-      const Bytes heart = load_part(from -= columns, static_cast<std::size_t>(width)), one = Bytes{} + 1;
-      count += heart < one ? heart : one;
+      outside_numbers += outside;
+      outside -= load_part(from -= columns, static_cast<std::size_t>(width)) == 0;  // 255 or 0
     }
     prefetch(mask + next * rows + MASK_AHEAD, static_cast<std::size_t>(rows) * BYTES);
+    const Bytes count = all - outside;
     store_vector(counts + x, count);
-    store_vector(numbers + x, number);
+    store_vector(numbers + x, all_numbers - outside_numbers);
     if (!is_zero(count)) found = {std::min(found.first, x), x + width};
   }
   return found;
@@ -50,11 +51,14 @@ inline Columns count_columns(std::uint8_t* counts, std::uint8_t* numbers, const 
 // Sums over a tile's heart pixels of 1, column, row, and row times column, numbered from the tile's first: at most
 // (15 * 16 / 2)^2, which fits into 16 bits. Of each column it takes count_columns()'s bytes, BLOCK of them in any case.
 inline Four tile_sums(const std::uint8_t* counts, const std::uint8_t* numbers, int columns) {
-  const Words column = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  const auto inside = reinterpret_cast<Words>(column < static_cast<std::uint16_t>(columns));
-  const Words count = words_of(load_vector<Sixteen>(counts)) & inside;
-  const Words number = words_of(load_vector<Sixteen>(numbers)) & inside;
-  return sum_each(count, count * column, number, number * column);
+  const Sixteen place = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const Words even = {0, 2, 4, 6, 8, 10, 12, 14}, odd = even + 1;
+  const auto inside = reinterpret_cast<Sixteen>(place < static_cast<std::uint8_t>(columns));
+  const auto count = reinterpret_cast<Words>(load_vector<Sixteen>(counts) & inside);
+  const auto number = reinterpret_cast<Words>(load_vector<Sixteen>(numbers) & inside);
+  const Words count_even = count & 0xFF, count_odd = count >> 8, number_even = number & 0xFF, number_odd = number >> 8;
+  return sum_each(count_even + count_odd, count_even * even + count_odd * odd, number_even + number_odd,
+                  number_even * even + number_odd * odd);
 }
 
 class Projected {

@@ -191,25 +191,17 @@ Four sum_each(const V& a, const V& b, const V& c, const V& d) {
          __builtin_shufflevector(twos[0], twos[1], 1, 3, 5, 7);
 }
 
-// Sixteen bytes as whole numbers of 16 bits. Their lanes are named, see load_eight().
-using Words = Vector<std::uint16_t, 16>;
-inline Words words_of(const Sixteen& b) {
-  return Words{b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]};
-}
-
-// The sums of four vectors of 16 whole numbers each, which must fit into 16 bits.
+// The sums of four vectors of whole numbers each, which must fit into 16 bits.
+using Words = Vector<std::uint16_t, 8>;
 inline Four sum_each(const Words& a, const Words& b, const Words& c, const Words& d) {
-  using Half = Vector<std::uint16_t, 8>;
-  const auto halves = [](const auto& of) { return part_of<Half>(of, 0) + part_of<Half>(of, 1); };
-  const auto fours = [](const Half& x, const Half& y) {
-    return __builtin_shufflevector(x, y, 0, 1, 2, 3, 8, 9, 10, 11) +
-           __builtin_shufflevector(x, y, 4, 5, 6, 7, 12, 13, 14, 15);
+  using Pairs = Vector<std::uint32_t, 4>;
+  const auto fours = [](const Words& x, const Words& y) {
+    return reinterpret_cast<Pairs>(__builtin_shufflevector(x, y, 0, 1, 2, 3, 8, 9, 10, 11) +
+                                   __builtin_shufflevector(x, y, 4, 5, 6, 7, 12, 13, 14, 15));
   };
-  const Half ab = fours(halves(a), halves(b)), cd = fours(halves(c), halves(d));
-  const Half twos = __builtin_shufflevector(ab, cd, 0, 1, 4, 5, 8, 9, 12, 13) +
-                    __builtin_shufflevector(ab, cd, 2, 3, 6, 7, 10, 11, 14, 15);
-  const auto pairs = reinterpret_cast<Vector<std::int32_t, 4>>(twos);
-  return __builtin_convertvector((pairs & 0xFFFF) + (pairs >> 16 & 0xFFFF), Four);
+  const Pairs ab = fours(a, b), cd = fours(c, d);
+  const Pairs twos = __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
+  return __builtin_convertvector(reinterpret_cast<Vector<std::int32_t, 4>>((twos & 0xFFFF) + (twos >> 16)), Four);
 }
 
 }  // namespace cmrbias::cpu
