@@ -327,5 +327,8 @@ def test_opcheck(targets):
         "overlap_projected": (maps, cells, areas, 56, 56),
         "gradcam_overlap": (activations.detach(), gradients.detach(), masks, 0.5),
         "extreme_pixels": (maps.detach(), 56, 56),
+        "gradcam_no_grad": (activations.detach(), gradients.detach()),
+        "overlap_no_grad": (maps.detach(), masks, 0.5),
+        "overlap_projected_no_grad": (maps.detach(), cells, areas, 56, 56),
     }.items():
         torch.library.opcheck(getattr(torch.ops.cmrbias, name).default, arguments)

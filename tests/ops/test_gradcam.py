@@ -121,6 +121,7 @@ def test_opcheck(dtype, targets):
     masks = torch.rand(2, 9, 9) < 0.4
     fused = torch.ops.cmrbias.gradcam_overlap.default
     torch.library.opcheck(fused, (activations, gradients, masks, 0.5))
+    torch.library.opcheck(torch.ops.cmrbias.gradcam_no_grad.default, (activations, gradients))
     arguments = activations.requires_grad_(), gradients.requires_grad_()
     torch.library.opcheck(torch.ops.cmrbias.gradcam.default, arguments)
 

@@ -458,6 +458,22 @@ def test_opcheck(dtype, targets):
     cells, areas, *_ = ops.project_masks(masks, (3, 3))
     torch.library.opcheck(torch.ops.cmrbias.overlap_projected.default, (maps, cells, areas, 10, 10))
     torch.library.opcheck(torch.ops.cmrbias.extreme_pixels.default, (maps.detach(), 10, 10))
+    torch.library.opcheck(torch.ops.cmrbias.overlap_no_grad.default, (maps.detach(), masks, 0.5))
+    projected = torch.ops.cmrbias.overlap_projected_no_grad.default
+    torch.library.opcheck(projected, (maps.detach(), cells, areas, 10, 10))
+
+
+@needs_extension
+@pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")  # vmap's own
+def test_a_gradient_that_torch_func_cannot_take_is_refused_and_not_zero():
+    """Inside vmap a tensor says that it requires no gradient, also where grad is taken around it."""
+    maps, masks = typical(n=2)
+
+    def loss(maps):
+        return torch.func.vmap(lambda x, y: ops.overlap(x, y).inside)(maps[:, None], masks[:, None]).sum()
+
+    with pytest.raises(RuntimeError, match="setup_context"):
+        torch.func.grad(loss)(maps)
 
 
 @needs_extension
