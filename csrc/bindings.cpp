@@ -136,6 +136,12 @@ PYBIND11_MODULE(_C, m) {
       .def(py::init(&make_swap), py::kw_only(), py::arg("hearts"), py::arg("type"), py::arg("fill"),
            py::arg("frames"), py::arg("input"), py::arg("order"), py::arg("starts"), py::arg("output"))
       .def_property_readonly("scratch_bytes", &background_swap_scratch);
+  m.def(
+      "group_by_donor",
+      [](Address donors, std::int64_t cases, Address order) {
+        cpu::group_by_donor(pointer<const std::int64_t>(donors), cases, pointer<std::int64_t>(order));
+      },
+      py::arg("donors"), py::arg("cases"), py::arg("order"));
   m.def("background_swap_cpu", &cpu::background_swap, py::arg("swap"), ReleaseGil());
   m.def("background_swap_backward_cpu", &cpu::background_swap_backward, py::arg("swap"), ReleaseGil());
   m.def(

@@ -43,6 +43,8 @@ std::size_t background_swap_scratch(const Swap& swap);
 namespace cpu {
 void background_swap(const Swap& swap);
 void background_swap_backward(const Swap& swap);
+// Writes Swap::order and, behind it, Swap::starts.
+void group_by_donor(const std::int64_t* donors, std::int64_t cases, std::int64_t* order);
 // Writes (cases, mask_frames, 3): a heart's pixels, the sum of their rows and that of their columns.
 // Reads no donors and no shifts.
 void heart_sums(const Hearts& hearts, std::int64_t* sums);

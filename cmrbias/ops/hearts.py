@@ -195,11 +195,11 @@ def check_donors(donors: Tensor, masks: Tensor) -> None:
     if donors.dtype != torch.int64:
         raise wrong("donors", "int64", donors.dtype)
     check_device("donors", donors, masks.device, "masks")
-    if torch.compiler.is_compiling() or donors.device.type != "cpu":
+    if torch.compiler.is_compiling() or donors.device.type != "cpu" or n == 0:
         return
-    outside = ((donors < 0) | (donors >= n)).nonzero()
-    if len(outside):
-        row = int(outside[0])
+    least, greatest = donors.aminmax()
+    if least < 0 or greatest >= n:
+        row = int(((donors < 0) | (donors >= n)).nonzero()[0])
         raise CmrbiasError(
             f"donors[{row}]: expected a row of the batch, 0 to {n - 1}, got {int(donors[row])}"
         )

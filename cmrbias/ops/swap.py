@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import torch
@@ -18,8 +19,7 @@ from cmrbias.ops.extension import (
     has_kernel,
     kernel_type,
     launch,
-    library,
-    register,
+    register_differentiable,
     wrong,
 )
 from cmrbias.ops.hearts import (
@@ -79,10 +79,7 @@ def background_swap(
     check_align(align)
     if not has_kernel(images.device):
         return background_swap_reference(images, masks, donors, fill, align)
-    swapped: Tensor = torch.ops.cmrbias.background_swap(
-        images, masks, donors, shifts_of(masks, donors, align), fill
-    )
-    return swapped
+    return _swap(images, masks, donors, shifts_of(masks, donors, align), fill)  # type: ignore[no-any-return]
 
 
 def background_swap_reference(
@@ -151,10 +148,9 @@ def _launch_swap(
         return output
     n, c = values.shape[:2]
     labels, donors, shifts = trusted(masks, donors, shifts)
-    order = starts = None
+    order = None
     if values.device.type == "cpu" or kernel.endswith("backward") or fill != "donor":
-        in_order, order = donors.sort(stable=True)
-        starts = torch.searchsorted(in_order, torch.arange(n + 1, device=donors.device))
+        order = grouped_by_donor(donors)
     swap = _C.Swap(
         hearts=kernel_hearts(labels, donors, shifts),
         type=kernel_type(values),
@@ -162,11 +158,27 @@ def _launch_swap(
         frames=c,
         input=values.data_ptr(),
         order=0 if order is None else order.data_ptr(),
-        starts=0 if starts is None else starts.data_ptr(),
+        starts=0 if order is None else order.data_ptr() + n * order.element_size(),
         output=output.data_ptr(),
     )
     launch(kernel, values.device, swap, scratch_bytes=lambda: n * c * swap.scratch_bytes)
     return output
+
+
+def grouped_by_donor(donors: Tensor) -> Tensor:
+    """Returns (2 N + 1,) int64: recipients sorted by donor, stably, then where those of each donor begin."""
+    if donors.device.type != "cpu":
+        return grouped_by_donor_reference(donors)
+    order = donors.new_empty(2 * len(donors) + 1)  # 0.2 ms less than torch's operators from cold caches
+    _C.group_by_donor(donors.data_ptr(), len(donors), order.data_ptr())
+    return order
+
+
+def grouped_by_donor_reference(donors: Tensor) -> Tensor:
+    """Returns what ``grouped_by_donor`` does, in plain torch, which is also the way on CUDA."""
+    in_order, order = donors.sort(stable=True)
+    starts = torch.searchsorted(in_order, torch.arange(len(donors) + 1, device=donors.device))
+    return torch.cat([order, starts])
 
 
 def _swap_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -174,22 +186,22 @@ def _swap_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(masks, donors, shifts)
 
 
-def _register_swap(kernel: str, transposed: str) -> None:
-    """Registers one of the two linear maps, each of which is the other's gradient."""
-    schema = "(Tensor values, Tensor masks, Tensor donors, Tensor? shifts, str fill) -> Tensor"
-    register(
-        kernel,
-        schema,
-        functools.partial(_launch_swap, kernel),
-        lambda values, *_: values.new_empty(values.shape),
-    )
+def _register_swap(kernel: str, transposed: str) -> Callable[..., Any]:
+    """Registers one of two linear maps, each of which is the other's gradient, and returns what calls it."""
 
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         operator = getattr(torch.ops.cmrbias, transposed)
         return operator(gradient, *ctx.saved_tensors, ctx.fill), None, None, None, None
 
-    torch.library.register_autograd(f"cmrbias::{kernel}", backward, setup_context=_swap_context, lib=library)
+    return register_differentiable(
+        kernel,
+        "(Tensor values, Tensor masks, Tensor donors, Tensor? shifts, str fill) -> Tensor",
+        functools.partial(_launch_swap, kernel),
+        lambda values, *_: values.new_empty(values.shape),
+        _swap_context,
+        backward,
+    )
 
 
-_register_swap("background_swap", "background_swap_backward")
+_swap = _register_swap("background_swap", "background_swap_backward")
 _register_swap("background_swap_backward", "background_swap")

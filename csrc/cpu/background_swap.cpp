@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
+#include <vector>
 
 #include "background.h"
 #include "instruction_sets.h"
@@ -203,6 +205,15 @@ void backward(const Swap& swap) {
 }
 
 }  // namespace
+
+void group_by_donor(const std::int64_t* donors, std::int64_t cases, std::int64_t* order) {
+  std::int64_t* starts = order + cases;
+  std::fill_n(starts, cases + 1, 0);
+  for (std::int64_t recipient = 0; recipient < cases; ++recipient) ++starts[donors[recipient] + 1];
+  std::partial_sum(starts, starts + cases + 1, starts);
+  std::vector<std::int64_t> next(starts, starts + cases);
+  for (std::int64_t recipient = 0; recipient < cases; ++recipient) order[next[donors[recipient]]++] = recipient;
+}
 
 void background_swap(const Swap& swap) {
   switch (swap.type) {

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cmrbias import ops
 from cmrbias.errors import CmrbiasError
+from cmrbias.ops.swap import grouped_by_donor, grouped_by_donor_reference
 
 FILLS = ("donor", "mean", "inpaint")
 ALIGNS = ("none", "centroid")
@@ -440,6 +441,15 @@ def test_wrong_arguments_are_named(change, message):
     arguments = {"images": images, "masks": masks, "donors": donors, "fill": "inpaint", **change}
     with pytest.raises(CmrbiasError, match=message):
         ops.background_swap(**arguments)
+
+
+@needs_extension
+@given(st.integers(0, 40).flatmap(lambda n: st.lists(st.integers(0, max(n - 1, 0)), min_size=n, max_size=n)))
+def test_recipients_are_grouped_by_donor(donors):
+    by_donor = sorted(range(len(donors)), key=donors.__getitem__)
+    starts = [sum(donor < first for donor in donors) for first in range(len(donors) + 1)]
+    for grouped in (grouped_by_donor, grouped_by_donor_reference):
+        assert grouped(torch.tensor(donors, dtype=torch.int64)).tolist() == by_donor + starts
 
 
 @needs_extension
