@@ -209,10 +209,15 @@ class Upsampled {
     rows_of(rows, columns);
     const int width = columns.size();
     for (auto* row : {&top_, &bottom_}) std::fill_n(&(*row)[width], 3, (*row)[width - 1]);
-    for (int y : {rows.first, rows.last - 1}) {
-      const Four fraction = Four{} + grid_.rows.fractions[y];
-      for (int x = 0; x < width; x += 4) all->join(lerp(load_four(&top_[x]), load_four(&bottom_[x]), fraction));
+    const Four first = Four{} + grid_.rows.fractions[rows.first], last = Four{} + grid_.rows.fractions[rows.last - 1];
+    Range other = *all;  // two chains of comparisons side by side
+    for (int x = 0; x < width; x += 4) {
+      const Four top = load_four(&top_[x]), bottom = load_four(&bottom_[x]);
+      all->join(lerp(top, bottom, first));
+      other.join(lerp(top, bottom, last));
     }
+    all->join(other.least);
+    all->join(other.greatest);
   }
 
   bool flat(const Strip& rows, const Strip& columns) const {
