@@ -58,6 +58,7 @@ constexpr int LANES = 256;
 // GradCAM adds weighted channels in segments of this many, each from 0, then the segments in order: a chain
 // that many threads can share.
 constexpr int SEGMENT = 64;
+CMRBIAS_BOTH constexpr int segments_of(int channels) { return channels / SEGMENT + (channels % SEGMENT != 0); }
 
 // Bilinear upsampling, align_corners=False, always in double. Thresholds and peaks turn the last bit into
 // another answer, so everything that decides uses these expressions in this order (DESIGN 11), here and in

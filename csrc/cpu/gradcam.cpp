@@ -16,13 +16,23 @@ namespace {
 
 constexpr int GROUP = 4;  // channels at a time: their sums share instructions, and the map's are loaded less often
 
-// Asks the memory for what lies a little behind some values: the processor's own prefetching starts anew at each
-// page.
-constexpr int AHEAD = 8192;  // bytes
+// How an image's channels are read: one after the other, or, where they take more than a few pages, GROUP of them side
+// by side from places far apart. Memory delivers several streams a quarter faster than one, but each starts slowly.
 template <class T>
-void prefetch_behind(const T* values, std::size_t count) {
-  prefetch(reinterpret_cast<const char*>(values) + AHEAD, sizeof(T) * count);
-}
+struct Streams {
+  int count;
+  int ahead;  // a stream asks for bytes so far before it reads them: the processor's prefetching starts anew at each page
+
+  explicit Streams(std::int64_t values)
+      : count(values * std::int64_t{sizeof(T)} > 65536 ? GROUP : 1), ahead(8192 / count) {}
+
+  // Of so many things to read, those of each stream.
+  int share(int things) const { return (things + count - 1) / count; }
+
+  void prefetch(const T* values, std::size_t number) const {
+    cpu::prefetch(reinterpret_cast<const char*>(values) + ahead, sizeof(T) * number);
+  }
+};
 
 // Which of a channel's last WIDE values the vectors before them do not hold: all ones in their lanes.
 struct Rest {
@@ -58,33 +68,36 @@ Four channel_sums(const T* const (&channels)[GROUP], int cells, const Rest& rest
   return sum_each(sums[0], sums[1], sums[2], sums[3]);
 }
 
-// Writes the mean of each channel's gradients.
+// Writes the mean of each channel's gradients, of GROUP channels at a time.
 template <class V, class T>
-void channel_means(double* means, const T* gradients, int channels, int cells) {
+void channel_means(double* means, const T* gradients, int channels, int cells, const Streams<T>& streams) {
   const Rest rest(cells);
-  for (int first = 0; first < channels; first += GROUP) {
-    const int group = std::min(GROUP, channels - first);
-    const T* of[GROUP];  // the last one again where there are fewer
-    for (int k = 0; k < GROUP; ++k) of[k] = gradients + std::int64_t{first + std::min(k, group - 1)} * cells;
-    prefetch_behind(of[0], static_cast<std::size_t>(group) * cells);
-    const Four means_of_group = channel_sums<V>(of, cells, rest) / static_cast<double>(cells);
-    if (group == GROUP) {
-      store_vector(means + first, means_of_group);
-    } else {
-      for (int k = 0; k < group; ++k) means[first + k] = means_of_group[k];
+  const int apart = streams.count == GROUP ? streams.share(channels) : 1;
+  for (int block = 0; block < channels; block += GROUP * apart) {
+    for (int first = block; first < block + apart; ++first) {
+      int numbers[GROUP];  // the last one again where there are fewer
+      const T* of[GROUP];
+      for (int k = 0; k < GROUP; ++k) {
+        numbers[k] = std::min(first + k * apart, channels - 1);
+        of[k] = gradients + std::int64_t{numbers[k]} * cells;
+        streams.prefetch(of[k], static_cast<std::size_t>(cells));
+      }
+      const Four means_of_group = channel_sums<V>(of, cells, rest) / static_cast<double>(cells);
+      for (int k = 0; k < GROUP; ++k) means[numbers[k]] = means_of_group[k];
     }
   }
 }
 
 // Adds weighted channels, one after the other, to the map.
 template <class V, class T>
-void add_channels(double* sums, const double* weights, const T* activations, int channels, int cells) {
+void add_channels(double* sums, const double* weights, const T* activations, int channels, int cells,
+                  const Streams<T>& streams) {
   int channel = 0;
   for (; channel + GROUP <= channels; channel += GROUP) {
     const T* a = activations + static_cast<std::int64_t>(channel) * cells;
     const T *b = a + cells, *c = b + cells, *d = c + cells;
     const double* w = weights + channel;
-    prefetch_behind(a, std::size_t{GROUP} * cells);
+    streams.prefetch(a, GROUP * static_cast<std::size_t>(cells));
     int i = 0;
     for (; i + WIDE <= cells; i += WIDE) {
       V sum = load_wide<V>(sums + i) + w[0] * load_wide<V>(a + i);
@@ -106,11 +119,22 @@ void add_channels(double* sums, const double* weights, const T* activations, int
   }
 }
 
-// Adds a segment to the map, and sets it to 0 for the next one.
-void add_segment(double* sums, double* segment, int cells) {
-  for (int i = 0; i < cells; ++i) {
-    sums[i] += segment[i];
-    segment[i] = 0;
+// Writes a map of each segment's weighted channels.
+template <class V, class T>
+void segment_maps(double* maps, const double* weights, const T* activations, int channels, int cells,
+                  const Streams<T>& streams) {
+  const int segments = segments_of(channels), apart = streams.share(segments);
+  const int step = streams.count == 1 ? SEGMENT : GROUP;
+  std::fill_n(maps, std::int64_t{segments} * cells, 0.0);
+  for (int first = 0; first < apart; ++first) {
+    for (int done = 0; done < SEGMENT; done += step) {
+      for (int segment = first; segment < segments; segment += apart) {
+        const int channel = segment * SEGMENT + done;
+        add_channels<V>(maps + std::int64_t{segment} * cells, weights + channel,
+                        activations + std::int64_t{channel} * cells, std::min(step, channels - channel), cells,
+                        streams);
+      }
+    }
   }
 }
 
@@ -119,15 +143,16 @@ void image(const Gradcam& gradcam, std::int64_t number, double* scratch) {
   const int channels = gradcam.channels, cells = gradcam.cells;
   const std::int64_t size = static_cast<std::int64_t>(channels) * cells;
   const T* activations = static_cast<const T*>(gradcam.activations) + number * size;
-  double *weights = scratch, *sums = scratch + channels, *segment = sums + cells;
+  const Streams<T> streams(size);
+  double *weights = scratch, *segments = weights + channels;
+  double* sums = segments + std::int64_t{segments_of(channels)} * cells;
   for (int target = 0; target < gradcam.targets; ++target) {
     const std::int64_t at = number * gradcam.targets + target;
-    channel_means<V>(weights, static_cast<const T*>(gradcam.gradients) + at * size, channels, cells);
-    std::fill_n(sums, 2 * static_cast<std::size_t>(cells), 0.0);
-    for (int first = 0; first < channels; first += SEGMENT) {
-      add_channels<V>(segment, weights + first, activations + static_cast<std::int64_t>(first) * cells,
-                   std::min(SEGMENT, channels - first), cells);
-      add_segment(sums, segment, cells);
+    channel_means<V>(weights, static_cast<const T*>(gradcam.gradients) + at * size, channels, cells, streams);
+    segment_maps<V>(segments, weights, activations, channels, cells, streams);
+    std::fill_n(sums, cells, 0.0);
+    for (const double* segment = segments; segment < sums; segment += cells) {
+      for (int i = 0; i < cells; ++i) sums[i] += segment[i];
     }
     Real<T>* map = static_cast<Real<T>*>(gradcam.maps) + at * cells;
     for (int i = 0; i < cells; ++i) {

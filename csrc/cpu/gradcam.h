@@ -2,12 +2,14 @@
 #pragma once
 
 #include "../kernels.h"
+#include "../math.h"
 
 namespace cmrbias::cpu {
 
-// Doubles of scratch memory for an image.
+// Doubles of scratch memory for an image: weights, the segments' maps and their sum.
 inline std::size_t gradcam_scratch(const Gradcam& gradcam) {
-  return static_cast<std::size_t>(gradcam.channels) + 2 * static_cast<std::size_t>(gradcam.cells);
+  const auto maps = static_cast<std::size_t>(segments_of(gradcam.channels)) + 1;
+  return static_cast<std::size_t>(gradcam.channels) + maps * static_cast<std::size_t>(gradcam.cells);
 }
 
 // Writes the maps of one image.

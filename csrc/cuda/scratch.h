@@ -62,7 +62,7 @@ struct GradcamScratch {
   int* done;         // (images, targets): blocks that have done their part of a map
 
   GradcamScratch(Layout& layout, const Gradcam& gradcam)
-      : segments(gradcam.channels / SEGMENT + (gradcam.channels % SEGMENT != 0)),
+      : segments(segments_of(gradcam.channels)),
         weights(layout.take<double>(gradcam.images * gradcam.targets * gradcam.channels)),
         partials(layout.take<double>(gradcam.images * gradcam.targets * segments * gradcam.cells)),
         done(layout.take<int>(gradcam.images * gradcam.targets)) {}
