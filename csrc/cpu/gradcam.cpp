@@ -21,7 +21,7 @@ constexpr int GROUP = 4;  // channels at a time: their sums share instructions, 
 template <class T>
 struct Streams {
   int count;
-  int ahead;  // a stream asks for bytes so far before it reads them: the processor's prefetching starts anew at each page
+  int ahead;  // bytes from what a stream reads to what it asks for: processors' own prefetching ends with a page
 
   explicit Streams(std::int64_t values)
       : count(values * std::int64_t{sizeof(T)} > 65536 ? GROUP : 1), ahead(8192 / count) {}

@@ -26,8 +26,8 @@ inline bool has_heart(const std::uint8_t* heart, int count) {
   return seen != 0 || !is_zero((all[0] | all[1]) | (all[2] | all[3]));
 }
 
-// Asks the memory for bytes that are read later: they need not exist. They come into the second cache (2), where more of
-// them can be under way than into the first.
+// Asks the memory for bytes that are read later: they need not exist. They come into the second cache (2), where more
+// of them can be under way than into the first.
 inline void prefetch(const void* from, std::size_t bytes) {
   for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(static_cast<const char*>(from) + at, 0, 2);
 }

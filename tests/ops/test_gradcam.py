@@ -36,6 +36,23 @@ def test_equals_the_reference_in_float64(n, k, h, w, targets, dtype, seed):
     torch.testing.assert_close(maps.double(), expected, rtol=rounding, atol=1e-13)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("k", [1, 67, 1030])
+def test_adds_channels_in_order_in_segments_of_64_whatever_the_size_of_an_image(k, dtype):
+    """The order that processors and GPUs have in common: the last bits depend on it."""
+    activations, gradients = layer(n=2, k=k, h=7, w=7, dtype=dtype)
+    gradients = (8 * gradients).round() * 49  # the means are exact: their order is another test's
+    weights, real = gradients.double().sum((2, 3)) / 49, activations.double()
+    total = torch.zeros(2, 7, 7, dtype=torch.float64)
+    for segment in torch.arange(k).split(64):
+        part = torch.zeros_like(total)
+        for channel in segment:
+            part = part + weights[:, channel, None, None] * real[:, channel]
+        total = total + part
+    maps = ops.gradcam(activations, gradients)
+    assert torch.equal(maps, total.relu().to(maps.dtype))
+
+
 def test_equals_a_backward_pass_through_a_network():
     torch.manual_seed(0)
     features, head = nn.Conv2d(1, 6, 3), nn.Linear(6, 4)
@@ -55,9 +72,9 @@ def test_by_hand():
     assert ops.gradcam(activations, -gradients).tolist() == [[[1.0, 0.0]]]
 
 
-@pytest.mark.parametrize("shape", [(3, 7), (1, 1), (2, 3)])
+@pytest.mark.parametrize("shape", [(12, 3, 7), (12, 1, 1), (12, 2, 3), (1030, 7, 7)])
 def test_nan_and_infinity_reach_the_map_once(shape):
-    activations, gradients = layer(n=2, k=12, h=shape[0], w=shape[1])
+    activations, gradients = layer(2, *shape)
     gradients[0, 5, -1, -1] = torch.nan
     activations[1, 3, 0, 0] = torch.inf
     gradients[1, 3] = 1
@@ -86,8 +103,9 @@ def test_non_contiguous_inputs(dtype):
     assert torch.equal(ops.gradcam(strided, turned), ops.gradcam(activations, gradients))
 
 
-def test_same_bits_for_any_number_of_threads(set_threads):
-    activations, gradients = layer(n=7, k=130, h=7, w=7, dtype=torch.float32)
+@pytest.mark.parametrize("k", [130, 1030])
+def test_same_bits_for_any_number_of_threads(k, set_threads):
+    activations, gradients = layer(n=7, k=k, h=7, w=7, dtype=torch.float32)
     results = []
     for threads in (1, 2, 5):
         set_threads(threads)
@@ -96,9 +114,9 @@ def test_same_bits_for_any_number_of_threads(set_threads):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("h", "w"), [(1, 3), (7, 7), (8, 8)])
-def test_same_bits_on_every_instruction_set(h, w, dtype, on_every_instruction_set):
-    activations, gradients = layer(n=3, k=77, h=h, w=w, targets=2, dtype=dtype)
+@pytest.mark.parametrize(("k", "h", "w"), [(77, 1, 3), (77, 7, 7), (77, 8, 8), (1030, 7, 7)])
+def test_same_bits_on_every_instruction_set(k, h, w, dtype, on_every_instruction_set):
+    activations, gradients = layer(n=3, k=k, h=h, w=w, targets=2, dtype=dtype)
     gradients[0, 0, 0, 0, 1:3] = torch.tensor([torch.nan, -torch.nan], dtype=dtype)
     results = on_every_instruction_set(lambda: ops.gradcam(activations, gradients))
     assert results[0].isnan().any()
