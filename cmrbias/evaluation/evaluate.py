@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from cmrbias.evaluation.pairs import (
     background_gap_less,
     compare,
 )
-from cmrbias.evaluation.prediction import Progress, predict
+from cmrbias.evaluation.prediction import Predictions, Progress, predict
 from cmrbias.evaluation.selection import cohort_notes, run_notes, tested_cohort
 from cmrbias.evaluation.subject import Asked, Subject, open_subject
 from cmrbias.evaluation.twins import open_twins, twinned
@@ -86,26 +86,14 @@ def evaluate(
     conditions = _conditions(subject, inputs, asked, seed)
     predicted = partial(predict, device=where, precision=arithmetic, progress=progress)
     predictions = {shown.mode.name: predicted(subject, shown) for shown in conditions}
-    pairs, gaps = [], []
-    for other in others:
-        name = str(other.run.path)
-        theirs = {
-            shown.mode.name: predicted(other, condition(other, shown.mode, asked, seed))
-            for shown in conditions
-        }
-        pairs += [
-            Against(name, input, compare(predictions[input], found, sampling))
-            for input, found in theirs.items()
-        ]
-        gap = background_gap_less(predictions, theirs, sampling)
-        gaps += [] if gap is None else [Against(name, BG_GAP, gap)]
+    compared = [(str(other.run.path), _shown(other, conditions, asked, seed, predicted)) for other in others]
     reliance = []
     for twin in opened:
         again = replace(asked, cohort=twin)
-        other = open_subject(path, again, where, plugins)
-        for shown in conditions:
-            found = predicted(other, condition(other, shown.mode, again, seed))
-            reliance.append(twinned(asked.cohort, predictions[shown.mode.name], twin, found, sampling))
+        theirs = _shown(open_subject(path, again, where, plugins), conditions, again, seed, predicted)
+        reliance += [
+            twinned(asked.cohort, predictions[name], twin, found, sampling) for name, found in theirs.items()
+        ]
     evaluation = Evaluation(
         asked=asked,
         subject=subject,
@@ -115,12 +103,40 @@ def evaluate(
         predictions=predictions,
         scores={c.mode.name: score(predictions[c.mode.name], c, sampling) for c in conditions},
         bg_gap=background_gap(predictions, sampling),
-        comparisons=[*adjusted(pairs), *adjusted(gaps)],
+        comparisons=_comparisons(predictions, compared, sampling),
         twins=reliance,
         notes=_notes((subject, *others), (asked.cohort, *opened)),
         out=folder,
     )
     return write_evaluation(evaluation)
+
+
+def _shown(
+    subject: Subject,
+    conditions: Sequence[Condition],
+    asked: Asked,
+    seed: int,
+    predicted: Callable[[Subject, Condition], Predictions],
+) -> dict[str, Predictions]:
+    """Returns what another subject predicts under the same test inputs."""
+    modes = [shown.mode for shown in conditions]
+    return {mode.name: predicted(subject, condition(subject, mode, asked, seed)) for mode in modes}
+
+
+def _comparisons(
+    ours: Mapping[str, Predictions],
+    others: Sequence[tuple[str, Mapping[str, Predictions]]],
+    sampling: Resampling,
+) -> list[Against]:
+    """Returns the run against each other, by name: under each test input, then in what backgrounds cost."""
+    pairs, gaps = [], []
+    for name, theirs in others:
+        pairs += [
+            Against(name, input, compare(ours[input], found, sampling)) for input, found in theirs.items()
+        ]
+        gap = background_gap_less(ours, theirs, sampling)
+        gaps += [] if gap is None else [Against(name, BG_GAP, gap)]
+    return [*adjusted(pairs), *adjusted(gaps)]
 
 
 def _notes(subjects: Sequence[Subject], cohorts: Sequence[Cohort]) -> list[str]:

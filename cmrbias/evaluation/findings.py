@@ -72,13 +72,7 @@ def evaluate_findings(
     studies: Studies | None = None
     findings: tuple[str, ...] = ()
     for name, path in paths:
-        run, classifier = Run.open(path), load_classifier(path, plugins)
-        if classifier.kind != "binary" or (findings and classifier.classes != findings):
-            expected = ", ".join(findings) or "binary targets"
-            raise CmrbiasError(
-                f"{path}: expected a classifier of {expected}, found one of {classifier.target!r} "
-                f"({classifier.kind})"
-            )
+        run, classifier = Run.open(path), _classifier(path, findings, plugins)
         findings = classifier.classes
         cases = selected_cases(run, classifier, opened, split)
         if studies is None:
@@ -92,10 +86,7 @@ def evaluate_findings(
     assert studies is not None
     probabilities = {name: np.stack(runs) for name, runs in found.items()}
     if ensemble:
-        several = {name: runs for name, runs in probabilities.items() if len(runs) > 1}
-        probabilities |= {
-            ENSEMBLE.format(name): runs.mean(0, keepdims=True) for name, runs in several.items()
-        }
+        probabilities |= _ensembles(probabilities)
     scores, differences = _scored(findings, studies, probabilities, baseline, resamples, seed)
     return FindingEvaluation(
         cohort=opened,
@@ -110,6 +101,24 @@ def evaluate_findings(
         balanced=tuple(balanced),
         notes=list(dict.fromkeys(notes)),
     )
+
+
+def _classifier(path: Path, findings: tuple[str, ...], plugins: Plugins | None) -> Classifier:
+    """Returns a run's classifier, which must be one of the findings, where these are known already."""
+    classifier = load_classifier(path, plugins)
+    if classifier.kind != "binary" or (findings and classifier.classes != findings):
+        expected = ", ".join(findings) or "binary targets"
+        raise CmrbiasError(
+            f"{path}: expected a classifier of {expected}, found one of {classifier.target!r} "
+            f"({classifier.kind})"
+        )
+    return classifier
+
+
+def _ensembles(probabilities: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the mean probabilities of each model of several runs, as a model of one run."""
+    several = {name: runs for name, runs in probabilities.items() if len(runs) > 1}
+    return {ENSEMBLE.format(name): runs.mean(0, keepdims=True) for name, runs in several.items()}
 
 
 @torch.no_grad()
