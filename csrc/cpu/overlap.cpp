@@ -17,6 +17,14 @@ namespace {
 
 constexpr double NOT_A_NUMBER = std::numeric_limits<double>::quiet_NaN();
 
+// The mask of the image behind this one, less what Projected asks for, in as many parts as there are patches.
+Next next_mask(const Overlap& overlap, std::int64_t number, const Grid& grid) {
+  const std::int64_t pixels = static_cast<std::int64_t>(overlap.rows) * overlap.columns;
+  if (!overlap.masks || number + 1 == overlap.images || pixels <= MASK_AHEAD) return {};
+  const std::uint8_t* mask = overlap.masks + (number + 1) * pixels;
+  return {mask + MASK_AHEAD, static_cast<std::size_t>(pixels - MASK_AHEAD), grid.patches()};
+}
+
 // Everything about one image, in scratch memory.
 template <class T>
 void score(const Overlap& overlap, std::int64_t number, Projected* heart_memory, Upsampled* map_memory) {
@@ -33,20 +41,21 @@ void score(const Overlap& overlap, std::int64_t number, Projected* heart_memory,
   double* of_mask = overlap.of_mask + number * OF_MASK;
   of_mask[AREA] = static_cast<double>(heart.area);
   of_mask[CEILING] = ceiling(heart.grid(), heart.cells);
+  Next next = next_mask(overlap, number, heart.grid());
   for (int target = 0; target < overlap.targets; ++target) {
     const std::int64_t at = number * overlap.targets + target;
     double* sums = overlap.sums + at * SUMS;
     std::int64_t* counts = overlap.counts ? overlap.counts + at * COUNTS : nullptr;
     std::fill_n(counts, counts ? COUNTS : 0, 0);
     std::fill_n(sums, static_cast<int>(SUMS), NOT_A_NUMBER);
-    if (!map.take(static_cast<const T*>(overlap.maps) + at * size)) continue;
+    if (!map.take(static_cast<const T*>(overlap.maps) + at * size, &next)) continue;
     sums[MINIMUM] = map.low();
     sums[MAXIMUM] = map.high();
     const Upsampled::Totals total = map.totals(heart.cells);
     sums[SALIENCY] = total.saliency;
     sums[INSIDE] = heart.area == pixels ? total.saliency : std::min(total.inside, total.saliency);
     if (!counts || map.constant()) continue;
-    const Upsampled::Hot hot = map.count(overlap.threshold, heart.inside, mask);
+    const Upsampled::Hot hot = map.count(overlap.threshold, heart.inside, mask, &next);
     counts[HOT_AREA] = hot.area;
     counts[HOT_INSIDE] = hot.inside;
     counts[PEAK_INSIDE] = heart.area > 0 && map.peak_inside(heart.inside, mask);
@@ -71,7 +80,8 @@ void project_image(const Projection& projection, std::int64_t number, Projected*
 template <class T>
 void find_extremes(const Extremes& extremes, std::int64_t number, Upsampled* map) {
   const std::int64_t size = static_cast<std::int64_t>(extremes.height) * extremes.width;
-  const bool good = map->take(static_cast<const T*>(extremes.maps) + number * size);
+  Next nothing;
+  const bool good = map->take(static_cast<const T*>(extremes.maps) + number * size, &nothing);
   extremes.pixels[2 * number] = good ? map->first(map->low()) : -1;
   extremes.pixels[2 * number + 1] = good ? map->first(map->high()) : -1;
 }

@@ -2,6 +2,7 @@
 // (instruction_sets.h).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -31,6 +32,24 @@ inline bool has_heart(const std::uint8_t* heart, int count) {
 inline void prefetch(const void* from, std::size_t bytes) {
   for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(static_cast<const char*>(from) + at, 0, 2);
 }
+
+// Bytes that are read next. The memory is asked for them a part at a time, from within work that needs no memory.
+class Next {
+ public:
+  Next() = default;
+  Next(const void* from, std::size_t bytes, std::size_t parts)
+      : from_(static_cast<const char*>(from)), left_(bytes), part_(whole<64>(bytes / parts + 1)) {}
+
+  void ask() {
+    const std::size_t bytes = std::min(part_, left_);
+    prefetch(from_, bytes);
+    from_ += bytes, left_ -= bytes;
+  }
+
+ private:
+  const char* from_ = nullptr;
+  std::size_t left_ = 0, part_ = 0;
+};
 
 // The pixels that a row (or column) and itself moved by `shift` have in common: `count` of them, at `from`
 // in the row, at `to` where they were moved.

@@ -13,6 +13,7 @@
 
 #include "crossings.h"
 #include "grid.h"
+#include "rows.h"
 #include "vectors.h"
 
 namespace cmrbias::cpu {
@@ -34,13 +35,14 @@ class Upsampled {
         slope_(above_.size()),
         crossings_(grid.columns.pixels + FLOATS) {}
 
-  // Takes a map; returns false if it is negative somewhere or not finite.
+  // Takes a map; returns false if it is negative somewhere or not finite. Meanwhile it asks for what comes next, as
+  // count() does.
   template <class T>
-  bool take(const T* map) {
+  bool take(const T* map, Next* next) {
     if (!read(map)) return false;
     slack_ = greatest_ * SLACK + DBL_MIN;
     edges();
-    corners();
+    corners(next);
     extremes();
     return true;
   }
@@ -75,10 +77,11 @@ class Upsampled {
     std::int64_t area, inside;
   };
   // Counts pixels inside the threshold, and those of them in the heart, of which each patch holds so many pixels.
-  Hot count(double threshold, const std::vector<int>& hearts, const std::uint8_t* mask) {
+  Hot count(double threshold, const std::vector<int>& hearts, const std::uint8_t* mask, Next* next) {
     const double bar = threshold * (high_ - low_);
     Hot hot{};
     grid_.each_patch([&](std::size_t patch, const Strip& rows, const Strip& columns) {
+      next->ask();
       if (least_[patch] - slack_ - low_ >= bar + slack_) {
         hot.area += rows.size() * columns.size(), hot.inside += hearts[patch];
       } else if (most_[patch] + slack_ - low_ >= bar - slack_) {
@@ -161,10 +164,11 @@ class Upsampled {
   }
 
   // The bounds of each patch from its corner pixels, and of the map from all corners.
-  void corners() {
+  void corners(Next* next) {
     Range all{Four{} + DBL_MAX, Four{}};
     double *least = least_.data(), *most = most_.data();
     for (const Strip& rows : grid_.rows.strips) {
+      next->ask();
       const Four first = Four{} + grid_.rows.fractions[rows.first];
       const Four last = Four{} + grid_.rows.fractions[rows.last - 1];
       const std::size_t across = grid_.across(), upper = rows.cell * across, lower = rows.next * across;
