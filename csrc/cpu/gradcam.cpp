@@ -72,7 +72,7 @@ Four channel_sums(const T* const (&channels)[GROUP], int cells, const Rest& rest
 template <class V, class T>
 void channel_means(double* means, const T* gradients, int channels, int cells, const Streams<T>& streams) {
   const Rest rest(cells);
-  const int apart = streams.count == GROUP ? streams.share(channels) : 1;
+  const int apart = streams.count == GROUP ? streams.share(channels) : 1;  // from a group's channel to its next one
   for (int block = 0; block < channels; block += GROUP * apart) {
     for (int first = block; first < block + apart; ++first) {
       int numbers[GROUP];  // the last one again where there are fewer
