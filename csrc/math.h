@@ -90,11 +90,13 @@ CMRBIAS_BOTH bool exact_scales(int height, int width, int rows, int columns) {
 }
 CMRBIAS_BOTH double divisor(int cells, int pixels, bool exact) { return exact ? 2.0 * (pixels / cells) : 1.0; }
 
-// The fraction of pixel i, which lies `at`, in units of 1 / divisor.
+// The fraction of pixel i, which lies at `cell`, in units of 1 / divisor: at a whole scale, and at any.
+CMRBIAS_BOTH int whole_part(int i, int cell, int scale) {
+  const int beyond = 2 * i + 1 - scale;
+  return (beyond > 0 ? beyond : 0) - 2 * scale * cell;
+}
 CMRBIAS_BOTH double part(int i, const Sample& at, int cells, int pixels, bool exact) {
-  if (!exact) return at.fraction;
-  const int scale = pixels / cells, beyond = 2 * i + 1 - scale;
-  return (beyond > 0 ? beyond : 0) - 2 * scale * at.cell;
+  return exact ? whole_part(i, at.cell, pixels / cells) : at.fraction;
 }
 
 // Pixels of a patch (those between the same four cells) lie between its corner pixels up to this share of the

@@ -1,4 +1,5 @@
-// gradcam_overlap on CUDA: one kernel reads everything once.
+// gradcam_overlap on CUDA: one kernel reads everything once, where maps are small and sums of masks whole; else gradcam
+// and overlap run one after the other.
 //
 // Some blocks write maps of segments of channels, others project the images' masks; whichever of a map's blocks is
 // done last adds up the map and scores it. So what computes runs beside what reads.
@@ -11,7 +12,12 @@
 namespace cmrbias::cuda {
 namespace {
 
-constexpr int RESIDENT_PASS = 6;  // blocks a multiprocessor: with more, ptxas spills
+// Blocks a multiprocessor: with more, ptxas spills. Before 8.0 there is shared memory for two.
+#if __CUDA_ARCH__ >= 800
+constexpr int RESIDENT_PASS = 6;
+#else
+constexpr int RESIDENT_PASS = 2;
+#endif
 
 // All that the blocks share.
 struct Pass {
@@ -50,30 +56,29 @@ __device__ void finish(const Pass& pass, std::int64_t map) {
   score_map<Real<T>>(pass.overlap, pass.grid, pass.lanes, pass.inside, map);
 }
 
-// blockIdx.y is an image, whose first block projects its mask; the others take shares of its maps' channels.
+// blockIdx.y is an image, counted from `first` on; its first block projects its mask, the others take shares of its
+// maps' channels.
 template <class T, int CELLS>
-__global__ void __launch_bounds__(THREADS, RESIDENT_PASS) map_and_score(Pass pass) {
+__global__ void __launch_bounds__(THREADS, RESIDENT_PASS) map_and_score(Pass pass, std::int64_t first) {
   __shared__ union Memory {
     Tiles<T> tiles;
-    Board moments;
+    Board<int> moments;
   } memory;
   __shared__ std::uint64_t barriers[STAGES];
-  Arrivals arrivals(barriers);
-  const int targets = pass.overlap.targets, groups = pass.walk.groups, number = static_cast<int>(blockIdx.x) - 1;
-  const int target = number < 0 ? 0 : number / groups;
-  for (std::int64_t image = blockIdx.y; image < pass.overlap.images; image += gridDim.y) {
-    std::int64_t map = image * targets + target, last = map + 1;  // those that this is a part of
-    if (number < 0) {
-      project_image(memory.moments, pass.projection, pass.grid, pass.reading, image, pass.inside);
-      last = map + targets;
-    } else {
-      const Share<T> share(pass.gradcam, pass.walk, image, map, number - target * groups);
-      map_segments<CELLS>(arrivals, memory.tiles, share,
-                          pass.segments.partials + map * pass.segments.segments * pass.gradcam.cells);
-    }
-    for (; map < last; ++map) {
-      if (completes(pass.segments.done + map, groups + 1)) finish<T>(pass, map);
-    }
+  const int groups = pass.walk.groups, number = static_cast<int>(blockIdx.x) - 1;
+  const std::int64_t image = first + blockIdx.y, maps = image * pass.overlap.targets;
+  int target = number < 0 ? 0 : number / groups, last = target + 1;  // of the maps that this is a part of
+  if (number < 0) {
+    project_image(memory.moments, pass.projection, pass.grid, pass.reading, image, pass.inside);
+    last = pass.overlap.targets;
+  } else {
+    Arrivals arrivals(barriers);
+    const Share<T> share(pass.gradcam, pass.walk, image, maps + target, number - target * groups);
+    map_segments<CELLS>(arrivals, memory.tiles, share,
+                        pass.segments.partials + (maps + target) * pass.segments.segments * pass.gradcam.cells);
+  }
+  for (; target < last; ++target) {
+    if (completes(pass.segments.done + maps + target, groups + 1)) finish<T>(pass, maps + target);
   }
 }
 
@@ -81,20 +86,22 @@ template <class T>
 void launch_pass(const Gradcam& gradcam, const GradcamScratch& segments, Overlap overlap, const OverlapScratch& scratch,
                  void* stream) {
   const Walk walk = plan<T>(gradcam, segments.segments);
-  if (walk.groups == 0) {
+  const Projection projection = projection_of(overlap, scratch);
+  const Reading reading = reading_of(projection);
+  if (walk.groups == 0 || !reading.whole) {
     cuda::gradcam(gradcam, segments, stream);
     return cuda::overlap(overlap, scratch, stream);
   }
-  const Projection projection = projection_of(overlap, scratch);
   overlap.cells = projection.cells;
   overlap.areas = projection.areas;
   tabulate(scratch.grid, stream, segments.done, gradcam.images * gradcam.targets);
   const int lanes = lanes_of_patch(scratch.grid);
-  const Pass pass{gradcam, segments, walk, overlap, projection, scratch.grid, reading_of(projection), lanes,
-                  scratch.inside};
+  const Pass pass{gradcam, segments, walk, overlap, projection, scratch.grid, reading, lanes, scratch.inside};
   const auto kernel = gradcam.cells == USUAL_CELLS ? map_and_score<T, USUAL_CELLS> : map_and_score<T, 0>;
-  const dim3 blocks(static_cast<unsigned>(1 + gradcam.targets * walk.groups), blocks_along_y(overlap.images));
-  launch("gradcam_overlap: map_and_score", kernel, blocks, THREADS, stream, pass);
+  for (std::int64_t first = 0; first < overlap.images; first += MOST_ALONG_Y) {
+    const dim3 blocks(static_cast<unsigned>(1 + gradcam.targets * walk.groups), blocks_along_y(overlap.images - first));
+    launch("gradcam_overlap: map_and_score", kernel, blocks, THREADS, stream, pass, first);
+  }
 }
 
 }  // namespace

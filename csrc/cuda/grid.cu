@@ -9,7 +9,7 @@ __device__ void write_axis(const Axis& axis) {
   for (int i = threadIdx.x; i < axis.pixels; i += THREADS) {
     const Sample at = sample(i, axis.cells, axis.pixels);
     axis.fractions[i] = at.fraction;
-    axis.parts[i] = part(i, at, axis.cells, axis.pixels, axis.exact);
+    axis.parts[i] = part(i, at, axis.cells, axis.pixels, axis.scale > 0);
     const int before = i > 0 ? sample(i - 1, axis.cells, axis.pixels).cell : -1;
     for (int cell = before + 1; cell <= at.cell; ++cell) axis.firsts[cell] = i;
     if (i + 1 < axis.pixels) continue;

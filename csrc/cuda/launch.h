@@ -29,12 +29,9 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 blocks, int th
 // How many pieces of a size a whole has, the last one perhaps smaller.
 inline std::int64_t pieces(std::int64_t whole, std::int64_t size) { return (whole - 1) / size + 1; }
 
-// Blocks along a grid's x or y for so many tasks; kernels loop over the rest.
-inline unsigned blocks_along_x(std::int64_t tasks) {
-  return static_cast<unsigned>(std::min<std::int64_t>(tasks, 2147483647));
-}
-inline unsigned blocks_along_y(std::int64_t tasks) {
-  return static_cast<unsigned>(std::min<std::int64_t>(tasks, 65535));
-}
+// Blocks along a grid's x or y for so many tasks; the rest is for the caller, or kernels loop over it.
+constexpr std::int64_t MOST_ALONG_X = 2147483647, MOST_ALONG_Y = 65535;
+inline unsigned blocks_along_x(std::int64_t tasks) { return static_cast<unsigned>(std::min(tasks, MOST_ALONG_X)); }
+inline unsigned blocks_along_y(std::int64_t tasks) { return static_cast<unsigned>(std::min(tasks, MOST_ALONG_Y)); }
 
 }  // namespace cmrbias::cuda

@@ -4,9 +4,10 @@
 namespace cmrbias::cuda {
 namespace {
 
+template <class Part>
 __global__ void __launch_bounds__(THREADS, RESIDENT)
     project_images(Projection projection, Grid grid, Reading reading, int* inside) {
-  __shared__ Board moments;
+  __shared__ Board<Part> moments;
   for (std::int64_t image = blockIdx.x; image < projection.images; image += gridDim.x) {
     project_image(moments, projection, grid, reading, image, inside);
   }
@@ -15,8 +16,9 @@ __global__ void __launch_bounds__(THREADS, RESIDENT)
 }  // namespace
 
 void project(const Projection& projection, const Grid& grid, int* inside, void* stream) {
-  launch("project_masks", project_images, dim3(blocks_along_x(projection.images)), THREADS, stream, projection, grid,
-         reading_of(projection), inside);
+  const Reading reading = reading_of(projection);
+  launch("project_masks", reading.whole ? project_images<int> : project_images<double>,
+         dim3(blocks_along_x(projection.images)), THREADS, stream, projection, grid, reading, inside);
 }
 
 void project_masks(const Projection& projection, void* scratch, void* stream) {

@@ -27,7 +27,7 @@ class Layout {
 // between cell c and the next: it may be empty, where there are more cells than pixels.
 struct Axis {
   int cells, pixels;
-  bool exact;
+  int scale;          // pixels a cell, where projections are exact; else 0
   double divisor;     // a fraction is part / divisor
   double* fractions;  // (pixels): of the way from a pixel's cell to the next, for decisions
   double* parts;      // (pixels): the same in units of 1 / divisor, for sums
@@ -37,7 +37,7 @@ struct Axis {
   Axis(Layout& layout, int cells, int pixels, bool exact)
       : cells(cells),
         pixels(pixels),
-        exact(exact),
+        scale(exact ? pixels / cells : 0),
         divisor(cmrbias::divisor(cells, pixels, exact)),
         fractions(layout.take<double>(pixels)),
         parts(layout.take<double>(pixels)),

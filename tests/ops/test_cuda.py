@@ -133,9 +133,9 @@ def make_maps(shape, dtype=torch.float64, seed=0):
 
 
 def make_masks(n, rows, columns, seed=0):
-    """Returns labels (n, rows, columns): noise, a block, nothing, everything."""
+    """Returns labels (n, rows, columns), up to 255: noise, a block, nothing, everything."""
     generator = torch.Generator().manual_seed(seed)
-    masks = torch.randint(0, 4, (n, rows, columns), generator=generator, dtype=torch.uint8)
+    masks = torch.randint(0, 4, (n, rows, columns), generator=generator, dtype=torch.uint8) * 85
     masks[1::4], masks[2::4], masks[3::4] = 0, 0, 1
     masks[1::4, rows // 3 : rows // 3 + rows // 4 + 1, columns // 4 : columns // 2 + 1] = 2
     return masks
@@ -144,7 +144,8 @@ def make_masks(n, rows, columns, seed=0):
 SIZES = [  # (h, w), (H, W)
     ((1, 1), (1, 1)), ((1, 1), (37, 5)), ((7, 7), (224, 224)), ((7, 7), (225, 223)), ((3, 5), (96, 40)),
     ((9, 8), (5, 3)), ((4, 4), (2, 64)), ((20, 35), (61, 70)), ((34, 17), (34, 17)), ((17, 16), (136, 32)),
-    ((2, 3), (1, 200)), ((300, 2), (40, 16)),
+    ((2, 3), (1, 200)), ((300, 2), (40, 16)), ((5, 2), (25, 32)), ((2, 17), (6, 544)), ((1, 1), (128, 128)),
+    ((1, 2), (129, 256)), ((1, 2), (2, 512)),
 ]  # fmt: skip
 every_size = pytest.mark.parametrize(
     ("grid", "size"), SIZES, ids=[f"{a[0]}x{a[1]}-{b[0]}x{b[1]}" for a, b in SIZES]
@@ -176,7 +177,7 @@ def test_many_maps_share_blocks(both, cells, channels):
     images = 2100 // (channels // 64)
     activations = torch.randn(images, channels, *cells, generator=generator)
     gradients = torch.randn(images, channels, *cells, generator=generator)
-    masks = make_masks(images, cells[0] * 2, cells[1] * 4)
+    masks = make_masks(images, cells[0] * 2, cells[1] * 16)
     assert_same(*both(ops.gradcam, activations, gradients))
     assert_same(*both(ops.gradcam_overlap, activations, gradients, masks))
 
@@ -231,14 +232,25 @@ def test_rounding_may_put_an_extreme_beyond_the_corners_of_patches(both, grid, s
 
 
 @every_dtype
-@pytest.mark.parametrize("channels", [70, 128])
+@pytest.mark.parametrize(("channels", "scale"), [(70, (5, 16)), (128, (8, 8))])
 @pytest.mark.parametrize("cells", [(7, 7), (2, 3), (14, 14), (18, 15)])
-def test_gradcam_overlap(both, cells, channels, dtype):
+def test_gradcam_overlap(both, cells, channels, scale, dtype):
+    """In one kernel, or in several: where maps are large, or masks' words cross patches."""
     generator = torch.Generator().manual_seed(1)
     activations = torch.rand(3, channels, *cells, generator=generator).to(dtype)
     gradients = torch.randn(3, 2, channels, *cells, generator=generator).to(dtype)
-    masks = make_masks(3, 8 * cells[0], 8 * cells[1])
+    masks = make_masks(3, scale[0] * cells[0], scale[1] * cells[1])
     assert_same(*both(ops.gradcam_overlap, activations, gradients, masks))
+
+
+@needs_gpu
+def test_more_images_than_a_grid_has_blocks():
+    """Emulated this would take minutes."""
+    generator = torch.Generator().manual_seed(3)
+    activations, gradients = torch.randn(2, 70000, 3, 1, 2, generator=generator)
+    masks = make_masks(70000, 2, 32)
+    expected = ops.gradcam_overlap(activations, gradients, masks)
+    assert_same(expected, on_gpu(ops.gradcam_overlap, activations, gradients, masks))
 
 
 def gradients(maps, masks):

@@ -145,6 +145,12 @@ inline int atomicAdd(int* to, int value) {
   return before;
 }
 
+// Adds the products of two words' bytes to a sum.
+inline unsigned __dp4a(unsigned a, unsigned b, unsigned sum) {
+  for (int shift = 0; shift < 32; shift += 8) sum += (a >> shift & 0xFF) * (b >> shift & 0xFF);
+  return sum;
+}
+
 using cudaError_t = int;
 using cudaStream_t = void*;
 constexpr cudaError_t cudaSuccess = 0;
