@@ -133,9 +133,9 @@ def make_maps(shape, dtype=torch.float64, seed=0):
 
 
 def make_masks(n, rows, columns, seed=0):
-    """Returns labels (n, rows, columns), up to 255: noise, a block, nothing, everything."""
+    """Returns labels (n, rows, columns), 128 among them: noise, a block, nothing, everything."""
     generator = torch.Generator().manual_seed(seed)
-    masks = torch.randint(0, 4, (n, rows, columns), generator=generator, dtype=torch.uint8) * 85
+    masks = torch.randint(0, 4, (n, rows, columns), generator=generator, dtype=torch.uint8) * 64
     masks[1::4], masks[2::4], masks[3::4] = 0, 0, 1
     masks[1::4, rows // 3 : rows // 3 + rows // 4 + 1, columns // 4 : columns // 2 + 1] = 2
     return masks
