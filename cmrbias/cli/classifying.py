@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -112,7 +111,7 @@ def train_classifier(ctx: click.Context, command: str, task: str, flags: dict[st
 
         return summarise_classifier(run.log, ended.best_epoch, run.info["record"])
 
-    report(run, ended, command, lines, f"cmrbias evaluate {shlex.quote(str(run.path))}")
+    report(run, ended, command, lines, ["evaluate", run.path])
 
 
 def _settings(ctx: click.Context, task: str, flags: dict[str, Any]) -> Settings:

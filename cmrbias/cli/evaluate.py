@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from cmrbias.cli.hints import say_next
 from cmrbias.errors import CmrbiasError
 from cmrbias.options import pairs
 
@@ -137,8 +138,8 @@ def command(
     click.echo(
         f"wrote {evaluation.out} (predictions.csv: a row a case and test input; scores.json: all figures)"
     )
-    following = "--input all" if evaluation.bg_gap is None else "--against RUN2"
-    click.echo(f"next: cmrbias evaluate {run} {following}")
+    following = ["--input", "all"] if evaluation.bg_gap is None else ["--against", "RUN2"]
+    say_next(["evaluate", run, *following])
 
 
 def _evaluate_findings(ctx: click.Context, run: Path) -> None:
@@ -160,7 +161,7 @@ def _evaluate_findings(ctx: click.Context, run: Path) -> None:
     out = evaluation.write(flags["out"])
     click.echo("")
     click.echo(f"wrote {out} (predictions.csv: a row a study, run and finding; scores.json: all figures)")
-    click.echo(f"next: cmrbias evaluate {run} --against RUN2")
+    say_next(["evaluate", run, "--against", "RUN2"])
 
 
 def _mapped(text: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,10 +76,10 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
 
         return summarise(run.log).lines()
 
-    following = ["cmrbias", "finetune", "--weights", str(run.path)]
+    following = ["finetune", "--weights", run.path]
     if flags["cohort"] or flags["resume"]:  # else the phantom, which is finetune's default as well
-        following += ["--cohort", str(flags["cohort"] or run.info["settings"]["cohort"])]
-    report(run, ended, "pretrain", lines, shlex.join(following))
+        following += ["--cohort", flags["cohort"] or run.info["settings"]["cohort"]]
+    report(run, ended, "pretrain", lines, following)
 
 
 def _settings(plugins: Plugins, flags: dict[str, Any]) -> Settings:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from cmrbias.cli.hints import say_next
 from cmrbias.errors import CmrbiasError
 from cmrbias.files import refuse_unwritable
 from cmrbias.options import pairs
@@ -149,9 +150,9 @@ def _overlap(run: Path, flags: dict[str, Any], plugins: Any) -> None:
 
         drawn = draw_overlays(explanation, flags["overlays"], out / "figures")
         click.echo(f"wrote {drawn[-1]}: {len(drawn) - 1} cases, each also in a file of its own")
-        click.echo(f"next: cmrbias evaluate {run}")
+        say_next(["evaluate", run])
     else:
-        click.echo(f"next: cmrbias saliency {run} --overlays 12")
+        say_next(["saliency", run, "--overlays", 12])
 
 
 def _sanity(run: Path, flags: dict[str, Any], plugins: Any) -> None:
@@ -168,7 +169,7 @@ def _sanity(run: Path, flags: dict[str, Any], plugins: Any) -> None:
         click.echo(line)
     click.echo("")
     click.echo(f"wrote {out} (sanity.csv: a row a figure; sanity.json: with all intervals and null draws)")
-    click.echo(f"next: cmrbias saliency {run}")
+    say_next(["saliency", run])
 
 
 def _refuse_useless(ctx: click.Context, flags: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from cmrbias.cli.hints import say_next, shell
 from cmrbias.errors import CmrbiasError, unknown
 from cmrbias.files import cache_directory
 from cmrbias.options import pairs
@@ -183,14 +183,16 @@ def in_short(settings: Any) -> str:
     )
 
 
-def report(run: Run, ended: Ended, command: str, lines: Callable[[], Sequence[str]], following: str) -> None:
-    """Says how a training ended: ``lines`` of a finished run, and what to run next.
+def report(
+    run: Run, ended: Ended, command: str, lines: Callable[[], Sequence[str]], following: Sequence[object]
+) -> None:
+    """Says how a training ended: ``lines`` of a finished run, and the words of the command to run next.
 
     Raises:
         Exit: Ctrl-C has stopped it: status 130, so that what a script runs after it does not begin.
     """
     if ended.interrupted:
-        going_on = f"cmrbias {command} --resume {shlex.quote(str(run.path))}"
+        going_on = shell([command, "--resume", run.path])
         click.echo(f"stopped after {run.log[-1]['epoch']} whole epochs; go on: {going_on}")
         raise click.exceptions.Exit(STOPPED)
     for line in lines():
@@ -202,7 +204,7 @@ def report(run: Run, ended: Ended, command: str, lines: Callable[[], Sequence[st
         click.echo(f"wrote {run.path} ({holds})")
     else:
         click.echo(f"{run.path} was finished before: nothing was left to train ({holds})")
-    click.echo(f"next: {following}")
+    say_next(following)
 
 
 def say(text: str) -> None:

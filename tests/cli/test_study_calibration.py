@@ -75,6 +75,7 @@ def test_a_plan_is_printed_and_nothing_computed(call: Callable[..., Result], tmp
         (["--cue", "nothing"], "unknown cue 'nothing'"),
         (["--preset", "huge"], "unknown preset 'huge'"),
         (["--cut", "2"], "0<=x<=1"),
+        (["--cut", "nan"], "expected a finite number"),
     ],
 )
 def test_wrong_input(call: Callable[..., Result], tmp_path: Path, arguments: list[str], said: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from cmrbias.cli.cohort.text import counted
+from cmrbias.cli.hints import say_next, shell
 
 _NAMED = 8  # cases named a finding; --json names all
 
@@ -68,9 +69,9 @@ def _print(path: Path, report: Any) -> None:
         click.echo(f"{finding.level}: {finding.message}{f': {named}{more}' if named else ''}")
     click.echo(f"errors: {report.errors}, warnings: {len(report.findings) - report.errors}")
     if report.errors:
-        click.echo(f"next: put the errors right, then cmrbias cohort check {path}")
+        click.echo(f"next: put the errors right, then {shell(['cohort', 'check', path])}")
     else:
-        click.echo(f"next: cmrbias cohort show {path}   or   cmrbias pretrain --cohort {path}")
+        say_next(["cohort", "show", path], ["pretrain", "--cohort", path])
 
 
 def _table(header: list[str], rows: list[list[str]]) -> None:

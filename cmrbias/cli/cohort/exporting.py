@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from cmrbias.cli.hints import say_next
+
 
 @click.group()
 def command() -> None:
@@ -26,4 +28,4 @@ def acdc(cohort: Path, out: Path, label: str) -> None:
     click.echo(f"wrote {report.out}: patients in {counts}; cases.csv says which case is which")
     for note in report.notes:
         click.echo(f"note: {note}")
-    click.echo(f"next: cmrbias cohort import acdc {report.out} NEW-COHORT")
+    say_next(["cohort", "import", "acdc", report.out, "NEW-COHORT"])

@@ -11,6 +11,7 @@ import click
 
 from cmrbias.cli.cohort.text import counted
 from cmrbias.cli.flags import click_options, take
+from cmrbias.cli.hints import say_next
 from cmrbias.cli.lazy import LazyGroup
 from cmrbias.errors import CmrbiasError
 from cmrbias.options import options_of
@@ -155,7 +156,7 @@ def _print(report: Any) -> None:
         click.echo(f"left out columns that look like identifiers: {columns} (--keep-ids keeps them)")
     if report.ids is not None:
         click.echo(f"identifiers are pseudonyms; salt and map, for you alone: {report.ids}")
-    click.echo(f"next: cmrbias cohort check {report.path}   or   cmrbias cohort show {report.path}")
+    say_next(["cohort", "check", report.path], ["cohort", "show", report.path])
 
 
 def _readers(ctx: click.Context) -> Registry:

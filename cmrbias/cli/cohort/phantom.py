@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from cmrbias.cli.flags import flags, take
+from cmrbias.cli.hints import say_next
 from cmrbias.cohorts.phantom.settings import PhantomOptions
 from cmrbias.errors import CmrbiasError
 
@@ -72,7 +73,7 @@ def _report(cohort: Cohort, seconds: float) -> None:
     said = "no cue" if cue["kind"] == "none" else f"cue {cue['kind']}: {_bias(cue)}"
     rate = len(cohort) * len(cohort.frames) / seconds
     click.echo(f"wrote {cohort.path}: {len(cohort)} cases, site {site}, {said} ({rate:.0f} images/s)")
-    click.echo(f"next: cmrbias cohort show {cohort.path}   or   cmrbias pretrain --cohort {cohort.path}")
+    say_next(["cohort", "show", cohort.path], ["pretrain", "--cohort", cohort.path])
 
 
 def _bias(cue: dict[str, Any]) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from cmrbias.cli.hints import say_next
+
 
 @click.command()
 @click.argument("cohort", type=click.Path(path_type=Path))
@@ -23,4 +25,4 @@ def command(cohort: Path, out: Path | None, cases: int, split: str | None, seed:
     path = out or Path(f"{cohort.resolve().name}.png")
     draw_montage(opened, chosen, path)
     click.echo(f"wrote {path}: {len(chosen)} of {len(opened.cases(split))} cases")
-    click.echo(f"next: cmrbias cohort check {cohort}")
+    say_next(["cohort", "check", cohort])

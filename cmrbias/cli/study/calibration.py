@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cmrbias.cli.hints import say_next
 from cmrbias.cli.study.cell import caller
 from cmrbias.cli.study.compute import refuse_failed
-from cmrbias.cli.training import say
+from cmrbias.cli.training import Finite, say
 from cmrbias.errors import CmrbiasError, unknown
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--cut",
     default=0.1,
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     help="Reliance above which a model counts as relying on the cue.",
     show_default=True,
 )
@@ -140,8 +141,8 @@ def _write(
     click.echo("")
     click.echo(f"wrote {out}/calibration.csv, .json, .md and .png ({seconds / 60:.1f} minutes)")
     larger = {"smoke": "quick", "quick": "default", "default": "full"}.get(preset)
-    again = f"--preset {larger}" if larger else "--cue all --preset full"
-    click.echo(f"next: cmrbias study calibration {again}")
+    again = ["--preset", larger] if larger else ["--cue", "all", "--preset", "full"]
+    say_next(["study", "calibration", *again])
 
 
 def _notes(biases: list[Bias], preset: str, chosen: Preset) -> list[str]:

@@ -116,7 +116,7 @@ def _report(
     (out / "comparison.md").write_text("\n".join(table) + "\n")
     click.echo(f"wrote {out} (comparison.json: all figures; comparison.md; a directory a strategy and seed)")
     last = _folder(out, strategies[-1], 0) / _probe_name(fractions[-1], 0)
-    click.echo(f"next: cmrbias evaluate {last}")
+    click.echo(f"next: cmrbias evaluate {shlex.quote(str(last))}")
 
 
 def _pretrain(cohort: Path, strategy: Strategy, seed: int, flags: dict[str, Any]) -> list[str]:
