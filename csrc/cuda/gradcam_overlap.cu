@@ -12,7 +12,8 @@
 namespace cmrbias::cuda {
 namespace {
 
-// Blocks a multiprocessor: with more, ptxas spills. Before 8.0 there is shared memory for two.
+// Blocks a multiprocessor that registers are kept for: with more, ptxas spills. From 9.0 on shared memory holds as many,
+// before 8.0 two.
 #if __CUDA_ARCH__ >= 800
 constexpr int RESIDENT_PASS = 6;
 #else

@@ -1,4 +1,4 @@
-// overlap on CUDA, for overlap and, where its maps have too many cells, for gradcam_overlap.
+// overlap on CUDA, for overlap and, where one kernel does not do all of it, for gradcam_overlap.
 #pragma once
 
 #include "scratch.h"

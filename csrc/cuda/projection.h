@@ -1,11 +1,12 @@
 // Masks on a map's grid on CUDA: one block an image, one pass over its mask; for project_masks, overlap and the pass
 // that also makes the maps.
 //
-// The sums over patches come from moments.h or, in whole numbers, whole_moments.h; the cells gather from the patches
+// The sums over patches come from patch_moments.h or, in whole numbers, whole_moments.h; the cells gather from the patches
 // around them in the order of cpu/projected.h. At whole scales all sums are of whole numbers, and so the processor's;
 // elsewhere they are added in another order, that of the threads, which the sizes fix.
 #pragma once
 
+#include "patch_moments.h"
 #include "whole_moments.h"
 
 namespace cmrbias::cuda {

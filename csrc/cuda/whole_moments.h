@@ -1,5 +1,5 @@
-// Sums over the heart pixels of a mask's patches on CUDA in whole numbers, at scales that allow it: a fifth of the
-// instructions of moments.h, and the same sums in any order.
+// Sums over the heart pixels of a mask's patches on CUDA in whole numbers, at scales that allow it: a third of the
+// instructions of patch_moments.h, and the same sums in any order.
 //
 // A thread goes down some rows of a column of words, each of which lies in one patch, and adds what it found to its
 // patch's sums. Pixels count as bytes of 0 or 1, which the GPU multiplies by their parts four at a time.
@@ -31,7 +31,7 @@ struct WordParts {
   unsigned low, high;
 
   __device__ WordParts(const Axis& columns, int x, int cell) : low(0), high(0) {
-    if (x < columns.scale / 2) return;  // beyond the first cell's centre all of them are 0
+    if (x < columns.scale / 2) return;  // before the first cell's centre all of them are 0
     low = whole_part(x, cell, columns.scale) * 0x01010101u + 0x06040200u;
     high = low + 0x08080808u;
   }

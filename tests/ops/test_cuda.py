@@ -145,7 +145,7 @@ SIZES = [  # (h, w), (H, W)
     ((1, 1), (1, 1)), ((1, 1), (37, 5)), ((7, 7), (224, 224)), ((7, 7), (225, 223)), ((3, 5), (96, 40)),
     ((9, 8), (5, 3)), ((4, 4), (2, 64)), ((20, 35), (61, 70)), ((34, 17), (34, 17)), ((17, 16), (136, 32)),
     ((2, 3), (1, 200)), ((300, 2), (40, 16)), ((5, 2), (25, 32)), ((2, 17), (6, 544)), ((1, 1), (128, 128)),
-    ((1, 2), (129, 256)), ((1, 2), (2, 512)),
+    ((1, 2), (129, 256)), ((1, 2), (2, 512)), ((2, 2), (256, 256)), ((18, 2), (54, 32)),
 ]  # fmt: skip
 every_size = pytest.mark.parametrize(
     ("grid", "size"), SIZES, ids=[f"{a[0]}x{a[1]}-{b[0]}x{b[1]}" for a, b in SIZES]
@@ -232,7 +232,7 @@ def test_rounding_may_put_an_extreme_beyond_the_corners_of_patches(both, grid, s
 
 
 @every_dtype
-@pytest.mark.parametrize(("channels", "scale"), [(70, (5, 16)), (128, (8, 8))])
+@pytest.mark.parametrize(("channels", "scale"), [(70, (5, 16)), (128, (3, 16)), (128, (8, 8))])
 @pytest.mark.parametrize("cells", [(7, 7), (2, 3), (14, 14), (18, 15)])
 def test_gradcam_overlap(both, cells, channels, scale, dtype):
     """In one kernel, or in several: where maps are large, or masks' words cross patches."""

@@ -1,10 +1,10 @@
 // The subset of CUDA that csrc/cuda uses, on the processor: built with g++ instead of nvcc, the kernels run
 // there. That shows their logic, not their speed, and races only where the order of threads decides.
 //
-// Blocks run one after the other. A block's threads are fibers; one runs until it ends or waits for its warp
-// (__shfl_xor_sync, __any_sync) or its block (__syncthreads), a warp until all of its threads end or wait for the block,
-// and every other round goes backwards: so most missing barriers show. __shared__ is static memory, filled
-// with garbage by whoever used it before.
+// Blocks run one after the other, in every other row of the grid backwards. A block's threads are fibers; one runs
+// until it ends or waits for its warp (__shfl_xor_sync, __any_sync) or its block (__syncthreads), a warp until all of its
+// threads end or wait for the block, and every other round goes backwards: so most missing barriers show. __shared__ is
+// static memory, filled with garbage by whoever used it before.
 #pragma once
 
 #include <ucontext.h>
@@ -170,8 +170,8 @@ void cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Paramet
   emulation::fibers.resize(std::max<std::size_t>(emulation::fibers.size(), blockDim.x));
   emulation::body = [=] { kernel(arguments...); };
   for (unsigned y = 0; y < gridDim.y; ++y) {
-    for (unsigned x = 0; x < gridDim.x; ++x) {
-      blockIdx = dim3(x, y);
+    for (unsigned step = 0; step < gridDim.x; ++step) {
+      blockIdx = dim3(y % 2 == 0 ? step : gridDim.x - 1 - step, y);
       emulation::run_block();
     }
   }
