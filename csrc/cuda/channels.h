@@ -98,43 +98,45 @@ __device__ void average(double* weights, const T* gradients, int channels, int c
 // A block's share of a map's channels, in steps that end where a segment ends.
 template <class T>
 struct Share {
-  const T *gradients, *activations;  // of the map
+  const T *gradients, *activations;  // of the channels that were not asked for yet
   int cells;
   int first, last;  // channels
   const Walk& walk;
 
   __device__ Share(const Gradcam& gradcam, const Walk& walk, std::int64_t image, std::int64_t map, int group)
       : cells(gradcam.cells), first(group * walk.segments * SEGMENT), walk(walk) {
+    const std::int64_t before = static_cast<std::int64_t>(first) * cells;
     const std::int64_t size = static_cast<std::int64_t>(gradcam.channels) * cells;
-    gradients = static_cast<const T*>(gradcam.gradients) + map * size;
-    activations = static_cast<const T*>(gradcam.activations) + image * size;
+    gradients = static_cast<const T*>(gradcam.gradients) + map * size + before;
+    activations = static_cast<const T*>(gradcam.activations) + image * size + before;
     last = min(first + walk.segments * SEGMENT, gradcam.channels);
   }
 
   // Where the step ends that begins with a channel.
   __device__ int end_of_step(int channel) const {
-    return min(min(channel + walk.channels, (channel / SEGMENT + 1) * SEGMENT), last);
+    return min(min(channel + walk.channels, (channel | (SEGMENT - 1)) + 1), last);
   }
-  // Asks for the step that begins with a channel, if there is one; returns where the next one begins.
-  __device__ int fetch(Arrivals& arrivals, Tiles<T>& tiles, int stage, int channel) const {
-    const int end = channel < last ? end_of_step(channel) : channel;
-    const std::int64_t from = static_cast<std::int64_t>(channel) * cells;
+  // Asks for the next step, which begins with a channel, if there is one; returns where the one after it begins.
+  __device__ int fetch(Arrivals& arrivals, Tiles<T>& tiles, int stage, int channel) {
+    const int end = channel < last ? end_of_step(channel) : channel, values = (end - channel) * cells;
     Stage<T>& to = tiles.stages[stage];
-    arrivals.fetch(stage, to.gradients, gradients + from, to.activations, activations + from, (end - channel) * cells,
-                   walk.aligned);
+    arrivals.fetch(stage, to.gradients, gradients, to.activations, activations, values, walk.aligned);
+    gradients += values;
+    activations += values;
     return end;
   }
 };
+static_assert((SEGMENT & (SEGMENT - 1)) == 0, "where a segment ends is found by bits");
 
 // Writes the map of each segment of a block's share, the block's threads together.
 template <int CELLS, class T>
-__device__ void map_segments(Arrivals& arrivals, Tiles<T>& tiles, const Share<T>& share, double* partials) {
+__device__ void map_segments(Arrivals& arrivals, Tiles<T>& tiles, Share<T> share, double* partials) {
   constexpr int MOST = CELLS ? (CELLS - 1) / THREADS + 1 : CELLS_OF_THREAD;
   const int cells = CELLS ? CELLS : share.cells;
   double sums[MOST] = {};
   int ahead = share.first, stage = 0;
   for (int i = 0; i < STAGES; ++i) ahead = share.fetch(arrivals, tiles, i, ahead);
-  for (int channel = share.first, end; channel < share.last; channel = end, stage = (stage + 1) % STAGES) {
+  for (int channel = share.first, end; channel < share.last; channel = end, stage = stage + 1 < STAGES ? stage + 1 : 0) {
     end = share.end_of_step(channel);
     arrivals.wait(stage, share.walk.aligned);
     average(tiles.weights, tiles.stages[stage].gradients, end - channel, cells);

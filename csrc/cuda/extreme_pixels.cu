@@ -13,15 +13,12 @@ __global__ void __launch_bounds__(THREADS, RESIDENT) find_extremes(Extremes extr
     int lowest = none, highest = none;
     if (map.take()) {
       for_each_chosen(
-          grid.patches(), lanes,
-          [&](int i) {
-            const Patch patch = patch_of(grid, i);
-            if (patch.size() == 0) return false;
+          grid, lanes,
+          [&](const Patch& patch) {
             const Range range = map.corners(patch);
             return range.least - map.slack <= map.low || range.most + map.slack >= map.high;
           },
-          [&](int i, int lane) {
-            const Patch patch = patch_of(grid, i);
+          [&](const Patch& patch, int lane) {
             for_each_column(map, patch, lane, [&](const Column& column, int x) {
               for (int y = patch.rows.first; y < patch.rows.last; ++y) {
                 const double v = map.pixel(column, y);

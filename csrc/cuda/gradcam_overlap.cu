@@ -46,15 +46,16 @@ __device__ bool completes(int* done, int parts) {
 
 // Adds up a map and scores it, the block's threads together.
 template <class T>
-__device__ void finish(const Pass& pass, std::int64_t map) {
+__device__ void finish(const Pass& pass, std::int64_t image, int target) {
   const int cells = pass.gradcam.cells, segments = pass.segments.segments;
+  const std::int64_t map = image * pass.overlap.targets + target;
   auto* to = static_cast<Real<T>*>(pass.gradcam.maps) + map * cells;
   const double* partials = pass.segments.partials + map * segments * cells;
   for (int cell = threadIdx.x; cell < cells; cell += THREADS) {
     to[cell] = static_cast<Real<T>>(sum_of_segments(partials, segments, cells, cell));
   }
   __syncthreads();
-  score_map<Real<T>>(pass.overlap, pass.grid, pass.lanes, pass.inside, map);
+  score_map<Real<T>>(pass.overlap, pass.grid, pass.lanes, pass.inside, image, target);
 }
 
 // blockIdx.y is an image, counted from `first` on; its first block projects its mask, the others take shares of its
@@ -79,7 +80,7 @@ __global__ void __launch_bounds__(THREADS, RESIDENT_PASS) map_and_score(Pass pas
                         pass.segments.partials + (maps + target) * pass.segments.segments * pass.gradcam.cells);
   }
   for (; target < last; ++target) {
-    if (completes(pass.segments.done + maps + target, groups + 1)) finish<T>(pass, maps + target);
+    if (completes(pass.segments.done + maps + target, groups + 1)) finish<T>(pass, image, target);
   }
 }
 

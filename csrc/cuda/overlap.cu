@@ -7,18 +7,24 @@
 namespace cmrbias::cuda {
 namespace {
 
+// blockIdx.x is an image, blockIdx.y a target, counted from the first ones on.
 template <class T>
 __global__ void __launch_bounds__(THREADS, RESIDENT)
-    score_maps(Overlap overlap, Grid grid, int lanes, const int* inside) {
-  for (std::int64_t at = blockIdx.x; at < overlap.images * overlap.targets; at += gridDim.x) {
-    score_map<T>(overlap, grid, lanes, inside, at);
-  }
+    score_maps(Overlap overlap, Grid grid, int lanes, const int* inside, std::int64_t first, int first_target) {
+  const int target = first_target + static_cast<int>(blockIdx.y);
+  score_map<T>(overlap, grid, lanes, inside, first + blockIdx.x, target);
 }
 
 template <class T>
 void launch_scores(const Overlap& overlap, const OverlapScratch& scratch, void* stream) {
-  launch("overlap: score_maps", score_maps<T>, dim3(blocks_along_x(overlap.images * overlap.targets)), THREADS, stream,
-         overlap, scratch.grid, lanes_of_patch(scratch.grid), static_cast<const int*>(scratch.inside));
+  const int lanes = lanes_of_patch(scratch.grid);
+  for (std::int64_t first = 0; first < overlap.images; first += MOST_ALONG_X) {
+    for (std::int64_t target = 0; target < overlap.targets; target += MOST_ALONG_Y) {
+      const dim3 blocks(blocks_along_x(overlap.images - first), blocks_along_y(overlap.targets - target));
+      launch("overlap: score_maps", score_maps<T>, blocks, THREADS, stream, overlap, scratch.grid, lanes,
+             static_cast<const int*>(scratch.inside), first, static_cast<int>(target));
+    }
+  }
 }
 
 }  // namespace

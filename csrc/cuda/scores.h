@@ -68,18 +68,24 @@ struct Rows {
 };
 
 // The rows of a patch's column that are inside the threshold: all from some row on, or all before it, since the
-// column is monotone. So the search asks a few pixels, and for each the exact expression.
+// column is monotone. So the search asks a few pixels, and for each the exact expression: first where a column without
+// rounding would cross the threshold, then beside it, which mostly is all.
 template <class T>
 __device__ Rows hot_rows(const Upsampled<T>& map, const Column& at, const Strip& rows, double bar) {
+  const Axis& axis = map.grid.rows;
   const bool rises = at.bottom > at.top;
-  int first = rows.first, last = rows.last;
-  while (first < last) {
-    const int middle = (first + last) / 2;
-    if (is_hot(map.pixel(at, middle), map.low, bar) == rises) {
-      last = middle;
+  const float way = __fdividef(static_cast<float>(bar + map.low - at.top), static_cast<float>(at.bottom - at.top));
+  const float crossing = fminf(fmaxf(way, 0.0f), 1.0f) + static_cast<float>(rows.cell) + 0.5f;
+  const float scale = __fdividef(static_cast<float>(axis.pixels), static_cast<float>(axis.cells));
+  int first = rows.first, last = rows.last, row = max(min(static_cast<int>(crossing * scale + 0.5f), last - 1), first);
+  for (bool near = true; first < last; near = false) {
+    const bool before = is_hot(map.pixel(at, row), map.low, bar) == rises;
+    if (before) {
+      last = row;
     } else {
-      first = middle + 1;
+      first = row + 1;
     }
+    row = !near ? (first + last) / 2 : before ? last - 1 : first;
   }
   return rises ? Rows{first, rows.last} : Rows{rows.first, first};
 }
@@ -91,21 +97,18 @@ __device__ Hot count_hot(const Upsampled<T>& map, const Heart& heart, double thr
   const double bar = threshold * (map.high - map.low);
   Hot hot{0, 0};
   for_each_chosen(
-      grid.patches(), map.lanes,
-      [&](int i) {
-        const Patch patch = patch_of(grid, i);
-        if (patch.size() == 0) return false;
+      grid, map.lanes,
+      [&](const Patch& patch) {
         const Range range = map.corners(patch);
         if (range.least - map.slack - map.low >= bar + map.slack) {
           hot.area += patch.size();
-          hot.inside += heart.inside[i];
+          hot.inside += heart.inside[patch.number(grid)];
           return false;
         }
         return range.most + map.slack - map.low >= bar - map.slack;
       },
-      [&](int i, int lane) {
-        const Patch patch = patch_of(grid, i);
-        const int hearts = heart.inside[i];
+      [&](const Patch& patch, int lane) {
+        const int hearts = heart.inside[patch.number(grid)];
         for_each_column(map, patch, lane, [&](const Column& at, int x) {
           const Rows rows = hot_rows(map, at, patch.rows, bar);
           const int count = rows.last - rows.first;
@@ -127,12 +130,11 @@ template <class T>
 __device__ bool peak_inside(const Upsampled<T>& map, const Heart& heart) {
   int found = 0;
   for_each_chosen(
-      map.grid.patches(), map.lanes,
-      [&](int i) {
-        return heart.inside[i] > 0 && map.corners(patch_of(map.grid, i)).most + map.slack >= map.high;
+      map.grid, map.lanes,
+      [&](const Patch& patch) {
+        return heart.inside[patch.number(map.grid)] > 0 && map.corners(patch).most + map.slack >= map.high;
       },
-      [&](int i, int lane) {
-        const Patch patch = patch_of(map.grid, i);
+      [&](const Patch& patch, int lane) {
         for_each_column(map, patch, lane, [&](const Column& at, int x) {
           for (int y = patch.rows.first; y < patch.rows.last; ++y) {
             if (map.pixel(at, y) == map.high && heart.pixels[y * map.grid.columns.pixels + x]) found = 1;
@@ -142,12 +144,13 @@ __device__ bool peak_inside(const Upsampled<T>& map, const Heart& heart) {
   return combine_all(found, Greatest()) != 0;
 }
 
-// Scores map number `at`, the block's threads together; the first thread writes. `inside` is null if projections
-// were given.
+// Scores an image's map of a target, the block's threads together; the first thread writes. `inside` is null if
+// projections were given.
 template <class T>
-__device__ void score_map(const Overlap& overlap, const Grid& grid, int lanes, const int* inside, std::int64_t at) {
+__device__ void score_map(const Overlap& overlap, const Grid& grid, int lanes, const int* inside, std::int64_t image,
+                          int target) {
   const int pixels = overlap.rows * overlap.columns;
-  const std::int64_t image = at / overlap.targets;
+  const std::int64_t at = image * overlap.targets + target;
   const Heart heart{overlap.masks ? overlap.masks + image * pixels : nullptr,
                     inside ? inside + image * grid.patches() : nullptr, overlap.cells + image * grid.patches(),
                     overlap.areas[image]};
@@ -164,7 +167,7 @@ __device__ void score_map(const Overlap& overlap, const Grid& grid, int lanes, c
     total = totals(map, heart.cells);
     total.inside = heart.area == pixels ? total.saliency : Least()(total.inside, total.saliency);
   }
-  const double best = at % overlap.targets == 0 ? ceiling(grid, heart.cells) : 0.0;
+  const double best = target == 0 ? ceiling(grid, heart.cells) : 0.0;
   if (threadIdx.x != 0) return;
   double* sums = overlap.sums + at * SUMS;
   sums[SALIENCY] = good ? total.saliency : NAN;
@@ -177,7 +180,7 @@ __device__ void score_map(const Overlap& overlap, const Grid& grid, int lanes, c
     counts[HOT_INSIDE] = hot.inside;
     counts[PEAK_INSIDE] = peak;
   }
-  if (at % overlap.targets != 0) return;
+  if (target != 0) return;
   overlap.of_mask[image * OF_MASK + AREA] = static_cast<double>(heart.area);
   overlap.of_mask[image * OF_MASK + CEILING] = best;
 }

@@ -44,22 +44,4 @@ __device__ T combine_all(T own, const Combine& combine) {
   return all;
 }
 
-// Calls choose(i) for i in [0, count), a thread each, and work(i, lane) by a group of `lanes` threads for each i
-// chosen; `lanes` is a power of two up to a warp. The groups take them in any order.
-template <class Choose, class Work>
-__device__ void for_each_chosen(int count, int lanes, const Choose& choose, const Work& work) {
-  __shared__ int chosen[THREADS];
-  __shared__ int number;
-  const int lane = threadIdx.x % lanes, group = threadIdx.x / lanes, groups = THREADS / lanes;
-  for (int first = 0; first < count; first += THREADS) {
-    if (threadIdx.x == 0) number = 0;
-    __syncthreads();
-    const int i = first + static_cast<int>(threadIdx.x);
-    if (i < count && choose(i)) chosen[atomicAdd(&number, 1)] = i;
-    __syncthreads();
-    for (int at = group; at < number; at += groups) work(chosen[at], lane);
-    __syncthreads();
-  }
-}
-
 }  // namespace cmrbias::cuda

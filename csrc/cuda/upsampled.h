@@ -35,7 +35,7 @@ struct Upsampled {
     for (int i = threadIdx.x; i < grid.patches(); i += THREADS) {
       const double c = load(map[i]);
       greatest = Greatest()(greatest, c >= 0 && c <= DBL_MAX ? c : INFINITY);
-      const Patch patch = patch_of(grid, i);
+      const Patch patch = patch_at(grid, i / grid.columns.cells, i % grid.columns.cells);
       if (patch.size() == 0) continue;
       const Range range = corners(patch);
       low = Least()(low, range.least);
@@ -82,15 +82,13 @@ struct Upsampled {
   __device__ void look_beyond_corners() {
     const double lowest = low, highest = high;
     for_each_chosen(
-        grid.patches(), lanes,
-        [&](int i) {
-          const Patch patch = patch_of(grid, i);
-          if (patch.size() == 0 || flat(patch)) return false;
+        grid, lanes,
+        [&](const Patch& patch) {
+          if (flat(patch)) return false;
           const Range range = corners(patch);
           return (lowest > 0 && range.least - slack < lowest) || range.most + slack > highest;
         },
-        [&](int i, int lane) {
-          const Patch patch = patch_of(grid, i);
+        [&](const Patch& patch, int lane) {
           for (int x = patch.columns.first + lane; x < patch.columns.last; x += lanes) {
             const Column at = column(patch, x);
             const double first = pixel(at, patch.rows.first), last = pixel(at, patch.rows.last - 1);

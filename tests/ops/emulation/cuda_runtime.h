@@ -145,6 +145,9 @@ inline int atomicAdd(int* to, int value) {
   return before;
 }
 
+inline float __fdividef(float a, float b) { return a / b; }
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+
 // Adds the products of two words' bytes to a sum.
 inline unsigned __dp4a(unsigned a, unsigned b, unsigned sum) {
   for (int shift = 0; shift < 32; shift += 8) sum += (a >> shift & 0xFF) * (b >> shift & 0xFF);
