@@ -9,12 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from cmrbias.backbones import Classifier
 from cmrbias.cohorts.format import Cohort
 from cmrbias.errors import unknown
 from cmrbias.evaluation.selection import shown_rows
 from cmrbias.evaluation.subject import Asked, Subject
 from cmrbias.inputs import TESTING, InputMode, fixed_donors
 from cmrbias.training.cases import Cases
+from cmrbias.training.run import Run
+from cmrbias.training.stored_images import StoredImages
 
 MATRIX = ("full", "heart", "background-box", "swap-same-class", "swap-other-class")
 
@@ -58,17 +61,25 @@ def input_names(asked: Sequence[str], own: InputMode) -> tuple[str, ...]:
 
 
 def modes_of(names: Sequence[str], subject: Subject) -> list[InputMode]:
-    """Returns the modes of these names, the same for all subjects that are compared with this one.
-
-    The square of ``background-box`` is that of the training, if it was trained on squares; else as large
-    as the largest heart of the cohort's training split, or, without one, of the tested cases.
-    """
+    """Returns the modes of these names, the same for all subjects that are compared with this one."""
     modes = [InputMode(name) for name in names]
-    if "background-box" not in names:
-        return modes
-    own = subject.classifier.input.box
-    box = measured_box(subject.cases) if own is None else own
-    return [dataclasses.replace(mode, box=box) if mode.name == "background-box" else mode for mode in modes]
+    return [sized(mode, subject.run, subject.classifier, subject.cases) for mode in modes]
+
+
+def sized(mode: InputMode, run: Run, classifier: Classifier, cases: Cases) -> InputMode:
+    """Returns a mode with the side of its square, for ``background-box``, in pixels of the cases' images.
+
+    The square is that of the training, if the classifier was trained on squares: as large a share of the
+    images, whatever their size, since all are resampled to what the network takes. Else it is as large as
+    the largest heart of the cohort's training split, or, without one, of the tested cases.
+    """
+    if mode.name != "background-box":
+        return mode
+    side = classifier.input.box
+    if side is None:
+        return dataclasses.replace(mode, box=measured_box(cases))
+    trained, found = StoredImages.of_run(run), StoredImages.of(cases.cohort)
+    return dataclasses.replace(mode, box=trained.side_in(found, side) if trained and found else side)
 
 
 def condition(subject: Subject, mode: InputMode, asked: Asked, seed: int) -> Condition:

@@ -10,6 +10,7 @@ import torch
 
 from cmrbias.backbones import Classifier, load_classifier
 from cmrbias.errors import CmrbiasError
+from cmrbias.evaluation.conditions import sized
 from cmrbias.evaluation.finding_evaluation import FindingEvaluation
 from cmrbias.evaluation.seen import Seen, count_seen
 from cmrbias.evaluation.selection import cohort_notes, run_notes, selected_cases, shown_rows, tested_cohort
@@ -126,7 +127,7 @@ def _predicted(
     path: Path, classifier: Classifier, cases: Cases, split: str, device: torch.device, precision: str
 ) -> np.ndarray:
     """Returns probabilities (N, K) float64 of the cases, shown as the run at ``path`` is tested."""
-    mode = classifier.input.tested()
+    mode = sized(classifier.input.tested(), Run.open(path), classifier, cases)
     if len(shown_rows(cases, mode, split)) < len(cases):
         raise CmrbiasError(f"{path}: input {mode.name} needs complete heart masks of all tested cases")
     classifier = classifier.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

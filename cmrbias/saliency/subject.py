@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ from torch import Tensor
 from cmrbias.backbones import Classifier, load_classifier
 from cmrbias.cohorts.format import Cohort
 from cmrbias.errors import CmrbiasError
-from cmrbias.evaluation.conditions import measured_box, with_donors
+from cmrbias.evaluation.conditions import sized, with_donors
 from cmrbias.evaluation.seen import Seen, count_seen
 from cmrbias.evaluation.selection import selected_cases, shown_rows, tested_cohort
 from cmrbias.evaluation.stream import ShownCases, stream_cases
@@ -141,7 +140,8 @@ def open_subject(
     opened = tested_cohort(run, cohort)
     cases = selected_cases(run, classifier, opened, split)
     _refuse_maskless(cases, split)
-    mode = _mode(classifier, cases, input)
+    mode = classifier.input.tested() if input is None else InputMode.named(input, {}, TESTING)
+    mode = sized(mode, run, classifier, cases)
     rows = shown_rows(cases, mode, split)
     rows = rows[cases.complete[rows].any(1)]
     labels, donors, without = _labels(classifier, cases), None, 0
@@ -184,16 +184,6 @@ def _refuse_maskless(cases: Cases, split: str) -> None:
             f"({'+'.join(cohort.structures)}), which saliency is scored against: choose another split, or "
             "import with --mask-structures"
         )
-
-
-def _mode(classifier: Classifier, cases: Cases, input: str | None) -> InputMode:
-    """Returns what is shown; its square is that of the training, else measured."""
-    if input is None:
-        return classifier.input.tested()
-    mode = InputMode.named(input, {}, TESTING)
-    if mode.name != "background-box":
-        return mode
-    return dataclasses.replace(mode, box=classifier.input.box or measured_box(cases))
 
 
 def _labels(classifier: Classifier, cases: Cases) -> np.ndarray:

@@ -53,6 +53,14 @@ class StoredImages:
         """Returns the pixels of the images once they are resampled to squares of ``size``, in words."""
         return _grid((size, size), [side / size for side in self.shape], self.pixel_size)
 
+    def side_in(self, other: StoredImages, side: int) -> int:
+        """Returns the side in the other's pixels of a square that hides as much once all are resampled alike.
+
+        It is rounded up, and the longer one where the images' sides do not grow alike.
+        """
+        pairs = zip(self.shape, other.shape, strict=True)
+        return max(-(-side * there // here) for here, there in pairs)
+
     def __str__(self) -> str:
         """The pixels of the images in words: ``224 x 224 px of 1.5 mm``."""
         return _grid(self.shape, [1.0, 1.0], self.pixel_size)

@@ -209,7 +209,8 @@ def test_the_square_is_the_training_s_or_the_largest_heart_of_the_training_split
     assert side(own) == side(three) == 15  # a radius of 0.15 of 48 px
     large = make_cohort("ABC" * 4, size=96)  # without a training split
     assert side(three, large) == 29
-    assert side(own, large) == 15
+    assert side(own, large) == 30  # as large a share of the image: what the network was trained to miss
+    assert side(own, make_cohort("ABC" * 4, size=50)) == 16  # rounded up
 
 
 def test_a_cohort_without_or_with_few_masks(three: Path, make_cohort: Any, evaluate: Evaluate) -> None:
