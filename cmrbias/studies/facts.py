@@ -18,7 +18,8 @@ class Facts:
 
     Attributes:
         initialisation: ``random init``, or the file that all started from.
-        passes: images that the encoder was trained on, views counted singly.
+        passes: images that the encoder was trained on, views counted singly: up to the weights that were
+            taken, where validation chose them.
         frozen: whether the last training moved the linear layer alone.
         trained_on, tested_on: input modes.
         map_size: cells of the saliency maps, or None.
@@ -43,7 +44,7 @@ def facts(trial: Trial, study: Path) -> Facts:
     for cell in _trainings(trial.train):
         info = _json(output(cell, study) / "run.json")
         if cell.kind != "probe":
-            passes += info["record"]["images_per_epoch"] * info["settings"]["recipe"]["epochs"]
+            passes += info["record"]["images_per_epoch"] * _epochs(output(cell, study), info)
         if isinstance(cell.weights, Given):
             start = Path(cell.weights.path).name
     record = _json(output(trial.train, study) / "run.json")["record"]
@@ -67,6 +68,15 @@ def facts(trial: Trial, study: Path) -> Facts:
         own["cases"],
         left_out,
     )
+
+
+def _epochs(run: Path, info: dict[str, Any]) -> int:
+    """Returns how many epochs the weights have seen that others take from a finished run."""
+    from cmrbias.training import checkpoint
+
+    best = run / "best.pt"
+    epochs: int = checkpoint.load(best)["epoch"] if best.exists() else info["settings"]["recipe"]["epochs"]
+    return epochs
 
 
 def _trainings(cell: Cell | Given | None) -> Iterator[Cell]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from cmrbias.files import write_atomically
 from cmrbias.statistics import Estimate
 from cmrbias.studies.association import ByCase, Panel, by_case, panel
 from cmrbias.studies.build import distinct
-from cmrbias.studies.column import Finished
+from cmrbias.studies.column import Column, Finished
 from cmrbias.studies.numbers import UNRELIABLE, with_interval
 from cmrbias.studies.tables import Block, Line, Table
 from cmrbias.studies.tables.beside import models as models_of
@@ -40,6 +40,7 @@ def figure2(finished: Finished, name: str) -> tuple[list[Path], list[Table]]:
     entry = study.definition.figures[name]
     rows = list(dict.fromkeys(p[axis] for p in entry.panels for axis in ("overlap", "auc")))
     models, _ = distinct(study, entry.models, rows)  # a model under two names is one point
+    models, twins = _different(models, rows, column)
     titles = [study.title(model) for model in models]
     grid = [
         [
@@ -60,8 +61,28 @@ def figure2(finished: Finished, name: str) -> tuple[list[Path], list[Table]]:
     files = _draw(grid, finished.folder / name, study.preset.warning)
     cases = {row: [by_case(column(model, row)) for model in models] for row in rows}
     beside = models_of(study, rows, lambda row: [column(model, row) for model in models])
-    tables = [_correlations(name, entry.title, grid), _cases(name, tuple(titles), cases, beside)]
+    tables = [
+        _correlations(name, entry.title, grid),
+        _points(name, entry.title, grid, [f"{study.title(a)} is {study.title(b)}" for a, b in twins.items()]),
+        _cases(name, tuple(titles), cases, beside),
+    ]
     return files, [dataclasses.replace(table, warnings=said) for table in tables]
+
+
+def _different(
+    models: Sequence[str], rows: Sequence[str], column: Callable[[str, str], Column]
+) -> tuple[list[str], dict[str, str]]:
+    """Returns the models that predict otherwise than those before them, and which of these each other one is.
+
+    A model that trains on from where another one ends is the same network where validation chose an
+    epoch that both have.
+    """
+    found: dict[bytes, str] = {}
+    of = {}
+    for model in models:
+        shown = (p for row in rows for p in column(model, row).predictions())
+        of[model] = found.setdefault(b"".join(p.probabilities.tobytes() for p in shown), model)
+    return list(found.values()), {model: first for model, first in of.items() if model != first}
 
 
 def _draw(grid: list[list[Panel]], path: Path, warning: str | None) -> list[Path]:
@@ -161,19 +182,39 @@ def _correlations(name: str, title: str, grid: list[list[Panel]]) -> Table:
         few = f"{len(shown.points)}, descriptive" if shown.descriptive else str(len(shown.points))
         cells = (with_interval(shown.pearson), with_interval(shown.spearman), *over, few)
         lines.append(Line(shown.x_label, shown.y_label, f"panel {shown.title}", cells))
-    points = [
-        Line(p.model, shown.x_label, f"panel {shown.title}", (f"{p.x:.4f}", f"{p.y:.4f}", "", "", ""))
-        for line in grid
-        for shown in line
-        for p in shown.points
-    ]
     notes = (
         "Intervals over models are Fisher's; over patients, models fixed, patients are resampled, the same "
         "for both axes where both are of the same patients.",
-        "Whiskers: SD over seeds. Under 10 models the figure describes and proves nothing.",
+        "Under 10 models the figure describes and proves nothing.",
     )
-    blocks = (Block("Correlation over models", tuple(lines)), Block("Points: overlap, AUC", tuple(points)))
-    return Table(name, f"{title} In numbers", columns, blocks, notes)
+    return Table(
+        name, f"{title} In numbers", columns, (Block("Correlation over models", tuple(lines)),), notes
+    )
+
+
+def _points(name: str, title: str, grid: list[list[Panel]], twins: Sequence[str]) -> Table:
+    """Returns the figure's points: the mean over seeds, and the whiskers, along each axis."""
+    lines = [
+        Line(
+            point.model,
+            shown.x_label,
+            f"{shown.y_label}, panel {shown.title}",
+            (*_along(point.x, point.x_seeds), *_along(point.y, point.y_seeds)),
+        )
+        for line in grid
+        for shown in line
+        for point in shown.points
+    ]
+    columns = ("overlap", "SD of overlap", "AUC", "SD of AUC")
+    notes = ["Means over seeds; the SD over seeds is what the whiskers show."]
+    notes += [f"{twin} here: validation chose the same weights." for twin in twins]
+    blocks = (Block("Points", tuple(lines)),)
+    return Table(f"{name}-points", f"{title} Its points", columns, blocks, tuple(notes))
+
+
+def _along(value: float, seeds: np.ndarray) -> tuple[str, str]:
+    spread = _sd(seeds)
+    return f"{value:.4f}", "" if spread is None else f"{spread:.4f}"
 
 
 def _cases(name: str, models: tuple[str, ...], cases: dict[str, list[ByCase]], beside: Block) -> Table:

@@ -63,7 +63,7 @@ def patients_aks(path: Path) -> dict[str, float]:
 def test_everything_is_written(finished_study: Path) -> None:
     expected = {
         f"{t}.{s}"
-        for t in ("table1", "table3", "behaviour", "figure2", "figure2-cases")
+        for t in ("table1", "table3", "behaviour", "figure2", "figure2-points", "figure2-cases")
         for s in ("csv", "md", "tex")
     }
     expected |= {f"{t}-numbers.csv" for t in ("table1", "table3", "behaviour")}
@@ -233,11 +233,30 @@ def test_behaviour_is_the_mean_of_the_seeds_evaluations(finished_study: Path) ->
 def test_a_model_under_two_names_is_one_point(finished_study: Path) -> None:
     rows = rows_of(finished_study / "figure2.csv")
     assert {row["models"] for row in rows if row["models"]} == {"3, descriptive"}
-    points = [row["measure"] for row in rows if row["block"] == "Points: overlap, AUC"]
-    assert points == ["Full", "Seg", "SimCLR"] * 3
+    points = rows_of(finished_study / "figure2-points.csv")
+    assert [row["measure"] for row in points if row["block"] == "Points"] == ["Full", "Seg", "SimCLR"] * 3
 
 
-@pytest.mark.parametrize("table", ["table1", "table3", "behaviour", "figure2", "figure2-cases"])
+def test_points_stand_under_their_own_headers(finished_study: Path) -> None:
+    """Each along its axis as table 1 has it: AKS on CM, the AUC on another row."""
+    points = [row for row in rows_of(finished_study / "figure2-points.csv") if row["row"] == "AKS, CM"]
+    assert len(points) == 3
+    for point in points:
+        assert point["what"] == "AUC (micro), CM -> ACDC, panel b"
+        of = {"block": "With 95 % intervals over patients", "model": point["measure"]}
+        asked = {
+            "overlap": {"measure": "AKS", "row": "CM", "what": "own test input"},
+            "AUC": {"measure": "AUC", "row": "CM -> ACDC", "what": "micro, own test input"},
+        }
+        for axis, which in asked.items():
+            found = number(finished_study, "table1", **of, **which)
+            assert float(point[axis]) == pytest.approx(float(found["value"]), abs=1e-4)
+            assert float(point[f"SD of {axis}"]) == pytest.approx(float(found["seed_sd"]), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "table", ["table1", "table3", "behaviour", "figure2", "figure2-points", "figure2-cases"]
+)
 def test_every_table_says_what_its_preset_is_worth(finished_study: Path, table: str) -> None:
     assert "preset tiny: numbers of a test" in (finished_study / f"{table}.md").read_text()
 
