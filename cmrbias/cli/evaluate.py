@@ -144,10 +144,11 @@ def command(
 
 def _evaluate_findings(ctx: click.Context, run: Path) -> None:
     """Tests a classifier of binary targets with the command's other flags."""
-    from cmrbias.evaluation.findings import evaluate_findings
+    from cmrbias.evaluation.findings import evaluate_findings, refuse_twice
 
     flags = ctx.params
     name = str(run)
+    refuse_twice([run, *flags["against"]], "RUN and --against")  # else one would hide the other
     models = {name: [run, *flags["draws"]], **{str(other): [other] for other in flags["against"]}}
     same = ("cohort", "split", "ensemble", "allow_seen", "resamples", "seed", "device", "precision")
     evaluation = evaluate_findings(

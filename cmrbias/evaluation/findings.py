@@ -55,12 +55,14 @@ def evaluate_findings(
         plugins: where networks are looked up; None means the installed ones.
 
     Raises:
-        CmrbiasError: no run, runs of different targets or of no binary one, a finding without both outcomes,
-            or patients that were seen.
+        CmrbiasError: no run, a run twice in a model, runs of different targets or of no binary one, a finding
+            without both outcomes, or patients that were seen.
     """
     paths = [(name, Path(path)) for name, runs in models.items() for path in runs]
     if not paths or any(not runs for runs in models.values()):
         raise CmrbiasError("expected one run or more a model, found none")
+    for name, runs in models.items():
+        refuse_twice(runs, f"{name}: a mean over runs")
     if baseline is not None and baseline not in models:
         raise CmrbiasError(f"expected a baseline among {', '.join(models)}, found {baseline!r}")
     opened = tested_cohort(Run.open(paths[0][1]), cohort)
@@ -102,6 +104,15 @@ def evaluate_findings(
         balanced=tuple(balanced),
         notes=list(dict.fromkeys(notes)),
     )
+
+
+def refuse_twice(runs: Sequence[str | Path], what: str) -> None:
+    """Raises CmrbiasError where a run is named twice, under one path or two: it would count as two."""
+    found: set[Path] = set()
+    for path in map(Path, runs):
+        if path.resolve() in found:
+            raise CmrbiasError(f"{what}: expected each run once, got {path} twice: leave one out")
+        found.add(path.resolve())
 
 
 def _classifier(path: Path, findings: tuple[str, ...], plugins: Plugins | None) -> Classifier:

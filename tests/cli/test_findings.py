@@ -161,6 +161,15 @@ def test_runs_are_compared_in_pairs(cli, draws: list[Path], tmp_path: Path) -> N
     assert cli("evaluate", draws[0], "--twins", tmp_path).exit_code == 2
 
 
+def test_a_run_counts_once(cli, draws: list[Path], tmp_path: Path) -> None:
+    """Twice it would be a second draw without spread, and as what it is compared with it would hide draws."""
+    for flag, said in (("--draw", "a mean over runs"), ("--against", "RUN and --against")):
+        result = cli("evaluate", draws[0], "--draw", draws[1], flag, draws[0], "--out", tmp_path / "none")
+        assert result.exit_code == 1
+        assert f"{said}: expected each run once, got {draws[0]} twice: leave one out" in result.output
+        assert not (tmp_path / "none").exists()
+
+
 def test_balanced_weights_are_told_where_the_log_loss_suffers(cli, films: Path, tmp_path: Path) -> None:
     told = {}
     for weights in ("auto", "balanced"):
