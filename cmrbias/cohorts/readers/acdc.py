@@ -14,7 +14,8 @@ from pathlib import Path
 
 from cmrbias.cohorts.case import Case, Reader, SourceError
 from cmrbias.cohorts.readers.checks import check_finite, checked_labels
-from cmrbias.cohorts.readers.nifti import Grid, read_nifti
+from cmrbias.cohorts.readers.grid import Grid
+from cmrbias.cohorts.readers.nifti import described, read_nifti
 from cmrbias.errors import CmrbiasError
 
 GROUPS = ("DCM", "HCM", "MINF", "NOR", "RV")
@@ -132,7 +133,7 @@ def _case(patient: Patient) -> Case:
     if ed != es:
         raise SourceError(f"{patient.folder}: ED and ES differ in shape (slices, rows, columns): {ed}, {es}")
     case.spacing = grids["ED"].spacing
-    case.transform = "; ".join(dict.fromkeys(grid.text for grid in grids.values()))
+    case.transform = "; ".join(dict.fromkeys(described(grid) for grid in grids.values()))
     return case
 
 
@@ -144,13 +145,13 @@ def _nifti(folder: Path, stem: str) -> Path:
 
 def _add_frame(case: Case, frame: str, image: Path, mask: Path) -> Grid:
     """Adds a frame's stack and labels; the labels lie on the image's grid, whatever their own header says."""
-    voxels, grid = read_nifti(image)
-    check_finite(voxels, image)
+    stored, grid = read_nifti(image)
+    check_finite(stored.T, image)  # (x, y, z), as whoever looks for the voxel opens it
     if grid.spacing is None:
         raise SourceError(f"{image}: its header holds no pixel size")
     labels, _ = read_nifti(mask)
-    stack = grid.stack(voxels)
+    stack = grid.turn(stored)
     case.frames[frame] = stack
-    case.masks[frame] = checked_labels(grid.stack(labels), stack.shape, mask)
+    case.masks[frame] = checked_labels(grid.turn(labels), stack.shape, mask)
     case.sources += [image, mask]
     return grid

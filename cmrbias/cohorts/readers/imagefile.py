@@ -1,18 +1,26 @@
-"""Opening one image file of any kind that a table may name: NIfTI, DICOM, NumPy, PNG or JPEG."""
+"""Opening one image file of any kind that a table may name: NIfTI, DICOM, NumPy, PNG or JPEG.
+
+What the axes of a file mean: NIfTI (x, y, z), of which y are the rows; DICOM, PNG and JPEG rows and
+columns; a NumPy array (rows, columns) or (slices, rows, columns). The headers of NIfTI and DICOM files may
+say how they lie in the patient, by which they are turned (see ``orientation``); NumPy, PNG and JPEG are
+taken as stored.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from cmrbias.cohorts.case import SourceError
 from cmrbias.cohorts.orientation import canonical
-from cmrbias.cohorts.readers.dicom_files import is_dicom, read_images, read_pixels
-from cmrbias.cohorts.readers.nifti import read_nifti
+from cmrbias.cohorts.readers.dicom_files import Image, is_dicom, read_images, read_pixels
+from cmrbias.cohorts.readers.grid import Grid
+from cmrbias.cohorts.readers.nifti import described, read_nifti
 from cmrbias.errors import MissingExtra
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue (ITU-R BT.601)
@@ -23,16 +31,30 @@ class ImageFile:
     """What a file holds.
 
     Attributes:
-        pixels: (Z, H, W), rows first, in the source's dtype and units.
-        spacing: (row, column) in mm, or None where the file does not say.
+        path: the file.
+        kind: tells what its axes mean (see above); PNG and JPEG are pictures.
+        stored: (Z, rows, columns) as in the file, in the source's dtype and units.
+        grid: how they lie.
         transform: how the array was turned into (row, column) order.
         notes: what had to be chosen, one sentence each.
     """
 
-    pixels: np.ndarray
-    spacing: tuple[float, float] | None = None
+    path: Path
+    kind: Literal["NIfTI", "DICOM", "NumPy", "picture"]
+    stored: np.ndarray
+    grid: Grid = Grid()
     transform: str = "as stored"
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """(Z, H, W) in the canonical orientation, rows first."""
+        return self.grid.turn(self.stored)
+
+    @property
+    def spacing(self) -> tuple[float, float] | None:
+        """(row, column) of ``pixels`` in mm, or None where the file does not say."""
+        return self.grid.spacing
 
 
 def open_image(path: Path) -> ImageFile:
@@ -46,8 +68,8 @@ def open_image(path: Path) -> ImageFile:
         raise SourceError(f"{path}: no such file")
     name = path.name.lower()
     if name.endswith((".nii", ".nii.gz")):
-        voxels, grid = read_nifti(path)
-        return ImageFile(grid.stack(voxels), grid.spacing, grid.text)
+        stored, grid = read_nifti(path)
+        return ImageFile(path, "NIfTI", stored, grid, described(grid))
     if name.endswith(".npy"):
         return _numpy(path)
     if name.endswith((".png", ".jpg", ".jpeg")):
@@ -57,8 +79,8 @@ def open_image(path: Path) -> ImageFile:
     raise SourceError(f"{path}: unknown kind of file; expected .nii, .nii.gz, DICOM, .npy, .png or .jpg")
 
 
-def open_labels(path: Path) -> np.ndarray:
-    """Returns a label image (Z, H, W); of a PNG with a palette the indices, not the colours.
+def open_labels(path: Path) -> ImageFile:
+    """Returns the label image in a file; of a PNG with a palette the indices, not the colours.
 
     Raises:
         SourceError: as ``open_image``, or the file is a JPEG or in colour, which hold no labels.
@@ -67,8 +89,8 @@ def open_labels(path: Path) -> np.ndarray:
     if name.endswith((".jpg", ".jpeg")):
         raise SourceError(f"{path}: JPEG blurs labels; expected a mask as .png, .npy or NIfTI")
     if name.endswith(".png") and path.is_file():
-        return _picture(path, _indices).pixels
-    return open_image(path).pixels
+        return _picture(path, _indices)
+    return open_image(path)
 
 
 def _numpy(path: Path) -> ImageFile:
@@ -86,7 +108,7 @@ def _numpy(path: Path) -> ImageFile:
         raise SourceError(
             f"{path}: expected (rows, columns) or (slices, rows, columns), found {pixels.shape}"
         )
-    return ImageFile(pixels if pixels.ndim == 3 else pixels[None])
+    return ImageFile(path, "NumPy", pixels if pixels.ndim == 3 else pixels[None])
 
 
 def _dicom(path: Path) -> ImageFile:
@@ -100,13 +122,23 @@ def _dicom(path: Path) -> ImageFile:
         raise SourceError(f"{path}: BurnedInAnnotation is YES: the pixels may show the patient's name")
     pixels = read_pixels(image)[None]
     if image.orientation is None:
-        return ImageFile(pixels, image.spacing)
+        return ImageFile(path, "DICOM", pixels, Grid(spacing=image.spacing))
     try:
         orientation = canonical(image.orientation[:3], image.orientation[3:])
     except ValueError as error:
         raise SourceError(f"{path}: ImageOrientationPatient: {error}") from None
     spacing = orientation.spacing(*image.spacing) if image.spacing else None
-    return ImageFile(np.ascontiguousarray(orientation.apply(pixels)), spacing, orientation.text)
+    grid = Grid(orientation, spacing=spacing, oriented=True, place=_place(image))
+    return ImageFile(path, "DICOM", pixels, grid, orientation.text)
+
+
+def _place(image: Image) -> np.ndarray | None:
+    """Returns where a DICOM image lies, as ``Grid`` has it; it is one slice, so its next one is nowhere."""
+    if image.position is None or image.orientation is None or image.spacing is None:
+        return None
+    along_columns, along_rows = np.reshape(image.orientation, (2, 3))
+    row, column = image.spacing
+    return np.stack([image.position, np.zeros(3), along_rows * row, along_columns * column])
 
 
 def _picture(path: Path, read: Callable[[Any], tuple[np.ndarray, list[str]]]) -> ImageFile:
@@ -122,7 +154,7 @@ def _picture(path: Path, read: Callable[[Any], tuple[np.ndarray, list[str]]]) ->
     except Exception as error:  # Pillow raises SyntaxError, struct.error, OSError, ... at damaged bytes
         reason = " ".join(str(error).split()) or type(error).__name__
         raise SourceError(f"{path}: not a readable picture (damaged or cut short?): {reason}") from None
-    return ImageFile(pixels[None], notes=notes)
+    return ImageFile(path, "picture", pixels[None], notes=notes)
 
 
 def _grey(picture: Any) -> tuple[np.ndarray, list[str]]:

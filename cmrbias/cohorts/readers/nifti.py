@@ -1,53 +1,23 @@
-"""Opening NIfTI files: voxels as stored, and how to turn them into canonical slices."""
+"""Opening NIfTI files: slices as stored, and how to turn them into canonical ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cmrbias.cohorts.case import SourceError
-from cmrbias.cohorts.orientation import Orientation, canonical
+from cmrbias.cohorts.orientation import canonical
+from cmrbias.cohorts.readers.grid import Grid
 from cmrbias.errors import MissingExtra
 
 _MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 _TO_LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's world is RAS
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Where the voxels of a NIfTI file lie.
-
-    Attributes:
-        orientation: turns (row, column) = (y, x) slices into canonical ones.
-        reverse: the slice order is reversed.
-        spacing: canonical (row, column) spacing in mm, or None where the header holds none.
-        oriented: the header gives an orientation (a sform or qform code other than 0).
-    """
-
-    orientation: Orientation
-    reverse: bool
-    spacing: tuple[float, float] | None
-    oriented: bool
-
-    def stack(self, voxels: np.ndarray) -> np.ndarray:
-        """Returns voxels (X, Y, Z) as a canonical stack (Z, H, W), contiguous."""
-        slices = voxels.T[::-1] if self.reverse else voxels.T
-        return np.ascontiguousarray(self.orientation.apply(slices))
-
-    @property
-    def text(self) -> str:
-        """What ``stack`` does, in words, for provenance."""
-        if not self.oriented:
-            return "NIfTI (x, y, z) to (z, y, x); no orientation in the header (sform and qform codes are 0)"
-        order = ", slice order reversed" if self.reverse else ""
-        return f"NIfTI (x, y, z) to (z, y, x), then {self.orientation.text}{order}"
-
-
 def read_nifti(path: Path) -> tuple[np.ndarray, Grid]:
-    """Returns the voxels (X, Y, Z) of a file, scaled as its header says, and their grid.
+    """Returns a file's slices (Z, Y, X), rows first, scaled as its header says, and their grid.
 
     A two-dimensional file, or a time series of one volume, counts as a volume.
 
@@ -76,7 +46,14 @@ def read_nifti(path: Path) -> tuple[np.ndarray, Grid]:
         voxels = voxels[..., None]
     if voxels.ndim != 3 or voxels.size == 0:
         raise SourceError(f"{path}: expected one volume (x, y, z), found an array of shape {shape}")
-    return voxels, _grid(path, image)
+    return voxels.T, _grid(path, image)
+
+
+def described(grid: Grid) -> str:
+    """Returns what was done to a file's voxels, in words, for provenance."""
+    if not grid.oriented:
+        return "NIfTI (x, y, z) to (z, y, x); no orientation in the header (sform and qform codes are 0)"
+    return f"NIfTI (x, y, z) to (z, y, x), then {grid.text}"
 
 
 def _grid(path: Path, image: Any) -> Grid:
@@ -85,11 +62,13 @@ def _grid(path: Path, image: Any) -> Grid:
     x, y = (float(zoom) * scale for zoom in header.get_zooms()[:2])
     known = bool(np.isfinite([x, y]).all() and min(x, y) > 0)
     if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
-        return Grid(Orientation(), False, (y, x) if known else None, oriented=False)
-    steps = image.affine[:3, :3].T * _TO_LPS  # a row an array axis: its direction in LPS
+        return Grid(spacing=(y, x) if known else None)
+    steps = image.affine[:3, :3].T * _TO_LPS * scale  # a row an array axis (x, y, z): its step in LPS
     try:
         orientation = canonical(steps[0], steps[1])
     except ValueError as error:
         raise SourceError(f"{path}: its affine gives no in-plane orientation: {error}") from None
     reverse = bool(steps[2] @ np.array(orientation.normal) < 0)
-    return Grid(orientation, reverse, orientation.spacing(y, x) if known else None, oriented=True)
+    spacing = orientation.spacing(y, x) if known else None
+    place = np.stack([image.affine[:3, 3] * _TO_LPS * scale, *steps[::-1]])
+    return Grid(orientation, reverse, spacing, oriented=True, place=place)

@@ -14,6 +14,7 @@ import numpy as np
 
 from cmrbias.cohorts.case import STRUCTURES, Case, Reader, SourceError
 from cmrbias.cohorts.format import AREA_COLUMNS, ROW_COLUMNS
+from cmrbias.cohorts.readers.alignment import labels_on
 from cmrbias.cohorts.readers.checks import check_finite, checked_labels
 from cmrbias.cohorts.readers.imagefile import ImageFile, open_image, open_labels
 from cmrbias.cohorts.readers.table_rows import Roles, Row, assign_roles, read_rows
@@ -227,7 +228,7 @@ class _Reading:
         return self.folder / template.replace("{}", cell) if cell else None
 
     def _labels(self, path: Path, image: ImageFile) -> np.ndarray:
-        labels = open_labels(path)
+        labels = labels_on(image, open_labels(path))
         if self.options.binary_mask:
             labels = (labels != 0) * np.uint8(STRUCTURES[self.options.binary_mask])
         return checked_labels(labels, image.pixels.shape, path)

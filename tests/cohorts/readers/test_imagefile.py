@@ -112,7 +112,7 @@ def test_labels_of_a_palette_are_its_indices(tmp_path):
     picture = Image.frombytes("P", (5, 4), labels.tobytes())
     picture.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
     picture.save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(open_labels(tmp_path / "mask.png")[0], labels)
+    np.testing.assert_array_equal(open_labels(tmp_path / "mask.png").pixels[0], labels)
 
 
 @pytest.mark.parametrize(

@@ -280,3 +280,18 @@ def test_real_chest_x_rays_without_editing_their_table(shared_data):
     assert {case.frames["single"].dtype for case in cases} == {np.dtype(np.uint8)}
     with Image.open(shared_data / "hannover-cxr" / "png" / "b343e657.png") as picture:
         np.testing.assert_array_equal(cases[0].frames["single"][0], np.asarray(picture))
+
+
+def test_a_mask_that_may_lie_otherwise_than_its_image_is_refused_by_row(folder):
+    nibabel = pytest.importorskip("nibabel")
+    square = picture(0)[:5]
+    for name, affine in (("image", [-1.5, -1.5, 8, 1]), ("same", [-1.5, -1.5, 8, 1]), ("eye", [1, 1, 1, 1])):
+        voxels = square.T if name == "image" else square.T % 4
+        nibabel.save(nibabel.Nifti1Image(voxels[..., None], np.diag(affine)), folder / f"{name}.nii.gz")
+    np.save(folder / "square.npy", square.T % 4)
+    rows = "a,image.nii.gz,same.nii.gz\nb,image.nii.gz,eye.nii.gz\nc,image.nii.gz,square.npy\n"
+    _, (case, turned, unknown) = read(folder, "case,path,mask\n" + rows)
+    np.testing.assert_array_equal(case.masks["single"], square[None] % 4)
+    for error, number, name in ((turned, 3, "eye.nii.gz"), (unknown, 4, "square.npy")):
+        assert str(error).startswith(f"{folder / 'table.csv'} row {number}: {folder / name}: ")
+        assert str(folder / "image.nii.gz") in str(error)
