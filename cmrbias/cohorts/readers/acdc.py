@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmrbias.cohorts.case import Case, Reader, SourceError
-from cmrbias.cohorts.readers.checks import check_finite, checked_labels
+from cmrbias.cohorts.readers.checks import check_finite, checked_labels, common_spacing
 from cmrbias.cohorts.readers.grid import Grid
 from cmrbias.cohorts.readers.nifti import described, read_nifti
 from cmrbias.errors import CmrbiasError
@@ -132,7 +132,7 @@ def _case(patient: Patient) -> Case:
     ed, es = (case.frames[frame].shape for frame in AcdcReader.frames)
     if ed != es:
         raise SourceError(f"{patient.folder}: ED and ES differ in shape (slices, rows, columns): {ed}, {es}")
-    case.spacing = grids["ED"].spacing
+    case.spacing = common_spacing({f: grid.spacing for f, grid in grids.items()}, str(patient.folder))
     case.transform = "; ".join(dict.fromkeys(described(grid) for grid in grids.values()))
     return case
 

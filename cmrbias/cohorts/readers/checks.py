@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from cmrbias.cohorts.case import STRUCTURES, SourceError
+
+_SAME_SPACING = 1e-3  # relative: headers round
+
+
+def common_spacing(
+    spacings: Mapping[str, tuple[float, float] | None], who: str
+) -> tuple[float, float] | None:
+    """Returns the spacing of a case of these frames: that of the first, which the others must have too.
+
+    A cohort has one pixel size a case: with another frame's spacing an image would be resampled to a wrong
+    size, and areas in mm would be wrong.
+
+    Args:
+        spacings: frame name to (row, column) in mm, or None where the file does not say.
+        who: names the case in errors.
+
+    Raises:
+        SourceError: the frames differ.
+    """
+    (name, first), *others = spacings.items()
+    for other, spacing in others:
+        if spacing is first is None:
+            continue
+        if spacing is None or first is None or not np.allclose(spacing, first, rtol=_SAME_SPACING, atol=0):
+            raise SourceError(
+                f"{who}: frames differ in pixel spacing (row, column): {name} {_mm(first)}, {other} "
+                f"{_mm(spacing)}; expected one: put the wrong header right, or resample one of the two"
+            )
+    return first
+
+
+def _mm(spacing: tuple[float, float] | None) -> str:
+    return "unknown" if spacing is None else f"{spacing[0]:.4g} x {spacing[1]:.4g} mm"
 
 
 def check_finite(pixels: np.ndarray, path: Path) -> None:

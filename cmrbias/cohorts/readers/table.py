@@ -15,7 +15,7 @@ import numpy as np
 from cmrbias.cohorts.case import STRUCTURES, Case, Reader, SourceError
 from cmrbias.cohorts.format import AREA_COLUMNS, ROW_COLUMNS
 from cmrbias.cohorts.readers.alignment import labels_on
-from cmrbias.cohorts.readers.checks import check_finite, checked_labels
+from cmrbias.cohorts.readers.checks import check_finite, checked_labels, common_spacing
 from cmrbias.cohorts.readers.imagefile import ImageFile, open_image, open_labels
 from cmrbias.cohorts.readers.table_rows import Roles, Row, assign_roles, read_rows
 from cmrbias.cohorts.readers.table_targets import MISSING, Target, parse_targets
@@ -129,12 +129,16 @@ class _Reading:
         case.notes += [f"target {name!r}: {cell!r} counts as an empty cell" for name, cell in missing]
         by_frame = self._rows_by_frame(rows)
         self._check_agreement(case, rows)
+        images = {}
         for frame, row in by_frame.items():
             with row.told():
-                self._add_frame(case, frame, row)
+                images[frame] = self._add_frame(case, frame, row)
         shapes = {frame: stack.shape for frame, stack in case.frames.items()}
         if len(set(shapes.values())) > 1:
             raise SourceError(f"{first.where}: frames differ in shape (slices, rows, columns): {shapes}")
+        spacings = {frame: image.spacing for frame, image in images.items()}
+        case.spacing = common_spacing(spacings, f"{first.where}: case {name!r}")
+        case.transform = "; ".join(dict.fromkeys(image.transform for image in images.values()))
         return case
 
     def _patient(self, row: Row, case: str) -> str:
@@ -206,14 +210,13 @@ class _Reading:
             )
         return {frame: found[frame] for frame in self.roles.frames}
 
-    def _add_frame(self, case: Case, frame: str, row: Row) -> None:
+    def _add_frame(self, case: Case, frame: str, row: Row) -> ImageFile:
         path = self._path(row, self.roles.paths[frame], self.options.path_template)
         if path is None:
             raise SourceError(f"column {self.roles.paths[frame]!r} is empty; expected the image's path")
         image = open_image(path)
         check_finite(image.pixels, path)
         case.frames[frame] = image.pixels
-        case.spacing, case.transform = image.spacing, image.transform
         case.sources.append(path)
         case.notes += [note for note in image.notes if note not in case.notes]
         mask = (
@@ -222,6 +225,7 @@ class _Reading:
         if mask is not None:
             case.masks[frame] = self._labels(mask, image)
             case.sources.append(mask)
+        return image
 
     def _path(self, row: Row, column: str, template: str) -> Path | None:
         cell = row.cells[column]

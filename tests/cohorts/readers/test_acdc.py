@@ -173,6 +173,18 @@ def test_frames_of_other_shape_are_refused(tmp_path):
     assert "ED and ES differ in shape" in str(error)
 
 
+def test_frames_of_other_spacing_are_refused(tmp_path):
+    folder = write_patient(tmp_path / "patient001")
+    es = folder / "patient001_frame12.nii.gz"
+    save(es, volume(1), AFFINE * 1.0001)  # as headers round
+    _, (case,) = read(tmp_path)
+    assert case.spacing == pytest.approx((1.5, 1.25))
+    save(es, volume(1), AFFINE * 2)
+    _, (error,) = read(tmp_path)
+    assert str(error).startswith(f"{folder}: frames differ in pixel spacing (row, column): ")
+    assert "ED 1.5 x 1.25 mm, ES 3 x 2.5 mm; expected one" in str(error)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [(lambda p: None, "no such folder"), (lambda p: p.mkdir(), "holds no patient folder")],

@@ -295,3 +295,27 @@ def test_a_mask_that_may_lie_otherwise_than_its_image_is_refused_by_row(folder):
     for error, number, name in ((turned, 3, "eye.nii.gz"), (unknown, 4, "square.npy")):
         assert str(error).startswith(f"{folder / 'table.csv'} row {number}: {folder / name}: ")
         assert str(folder / "image.nii.gz") in str(error)
+
+
+def test_frames_of_other_spacing_are_refused(folder):
+    nibabel = pytest.importorskip("nibabel")
+    for name, mm in (("ed", 1.5), ("near", 1.5001), ("far", 3.0)):
+        image = nibabel.Nifti1Image(picture(0).T[..., None], np.diag([-mm, -mm, 8, 1]))
+        nibabel.save(image, folder / f"{name}.nii.gz")
+    rows = "a,ed.nii.gz,near.nii.gz\nb,ed.nii.gz,far.nii.gz\nc,png/0.png,ed.nii.gz\n"
+    _, (case, far, unknown) = read(folder, "case,ed,es\n" + rows, path_column="ED=ed,ES=es")
+    assert case.spacing == pytest.approx((1.5, 1.5))
+    where = f"{folder / 'table.csv'} row 3: case 'b': frames differ in pixel spacing (row, column)"
+    assert str(far).startswith(f"{where}: ED 1.5 x 1.5 mm, ES 3 x 3 mm; expected one: ")
+    assert "row 4: case 'c'" in str(unknown)
+    assert "ED unknown, ES 1.5 x 1.5 mm" in str(unknown)
+
+
+def test_how_each_frame_was_turned_is_told(folder):
+    nibabel = pytest.importorskip("nibabel")
+    nibabel.save(nibabel.Nifti1Image(picture(0).T[..., None], np.diag([1.5, -1.5, 8, 1])), folder / "a.nii")
+    nibabel.save(nibabel.Nifti1Image(picture(0).T[..., None], np.diag([-1.5, 1.5, 8, 1])), folder / "b.nii")
+    _, (case,) = read(folder, "case,ed,es\na,a.nii,b.nii\n", path_column="ED=ed,ES=es")
+    first, second = case.transform.split("; ")
+    assert first.endswith("column order reversed")
+    assert second.endswith("row order reversed")
