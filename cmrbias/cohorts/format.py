@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from cmrbias.cohorts.columns import Column, Csv
+from cmrbias.cohorts.pixel_sizes import check_column_sizes, check_header_size
 from cmrbias.errors import CmrbiasError, unknown
 
 VERSION = "1.0"
@@ -82,7 +83,8 @@ class Cohort:
         """Opens a cohort.
 
         Raises:
-            CmrbiasError: it is none, of a newer major format, or its table does not fit its shards.
+            CmrbiasError: it is none, of a newer major format, its table does not fit its shards, or a pixel
+                size is no positive number.
         """
         path = Path(path)
         meta = _header(path)
@@ -93,6 +95,10 @@ class Cohort:
         missing = [name for name in ROW_COLUMNS if name not in cohort.columns]
         if missing:
             raise CmrbiasError(f"{path / TABLE}: column {missing[0]!r} is missing")
+        check_header_size(path / HEADER, meta.get("pixel_size"))
+        if "pixel_size" in cohort.columns:
+            cohort._load(["split", "pixel_size"])  # in one pass over the table
+            check_column_sizes(path / TABLE, cohort._column("pixel_size"))
         rows = len(cohort._column("split").codes)
         if rows != len(cohort):
             raise CmrbiasError(
@@ -188,10 +194,7 @@ class Cohort:
             known = self.meta.get("pixel_size")
             return np.full(len(cases), np.nan if known is None else float(known))
         column = self._column("pixel_size")
-        try:
-            sizes = [float(value) for value in column.vocabulary]
-        except ValueError as error:
-            raise CmrbiasError(f"{self.path / TABLE}: column 'pixel_size': {error}") from None
+        sizes = [float(value) for value in column.vocabulary]
         found: np.ndarray = np.array([*sizes, np.nan])[column.codes[cases]]
         return found
 

@@ -181,6 +181,36 @@ def test_the_table_must_fit_the_shards(path: Path) -> None:
         Cohort.open(path)
 
 
+@pytest.mark.parametrize("size", [-5.25, 0, float("nan"), float("inf"), "1.5 mm", True, [1.5]])
+def test_a_pixel_size_that_is_none_is_refused(path: Path, size: object) -> None:
+    write(path)
+    header = path / "cohort.json"
+    header.write_text(json.dumps({**json.loads(header.read_text()), "pixel_size": size}))
+    with pytest.raises(CmrbiasError, match=r"cohort\.json: pixel_size: expected a positive number") as caught:
+        Cohort.open(path)
+    assert f"got {json.dumps(size)};" in str(caught.value)
+
+
+@pytest.mark.parametrize("size", ["-5.25", "0", "nan", "inf", "1.5 mm"])
+def test_a_cases_pixel_size_that_is_none_is_refused_by_row(path: Path, size: str) -> None:
+    write(path)
+    table = path / "cases.csv"
+    lines = zip(table.read_text().splitlines(), ["pixel_size", "1.5", "", size, "2", size], strict=True)
+    table.write_text("".join(f"{line},{cell}\n" for line, cell in lines))
+    with pytest.raises(CmrbiasError, match=rf"cases\.csv: row 4: pixel_size: .*got '{size}'"):
+        Cohort.open(path)
+
+
+def test_pixel_sizes_of_a_column_or_the_header(path: Path) -> None:
+    write(path)
+    header, table = path / "cohort.json", path / "cases.csv"
+    header.write_text(json.dumps({**json.loads(header.read_text()), "pixel_size": 2}))
+    np.testing.assert_array_equal(Cohort.open(path).pixel_sizes(np.array([4, 0])), [2, 2])
+    lines = zip(table.read_text().splitlines(), ["pixel_size", "1.5", "", "2", "3", "4"], strict=True)
+    table.write_text("".join(f"{line},{cell}\n" for line, cell in lines))
+    np.testing.assert_array_equal(Cohort.open(path).pixel_sizes(np.array([4, 1, 0])), [4, np.nan, 1.5])
+
+
 def test_a_table_saved_by_a_spreadsheet_is_read(path: Path) -> None:
     """With a byte-order mark, CRLF line ends and a blank line at the end."""
     write(path)
