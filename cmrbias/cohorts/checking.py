@@ -183,7 +183,10 @@ def _changed(cohort: Cohort) -> list[Finding]:
                     Finding("error", "changed", f"{path.name} is not what was written: copy it again")
                 )
     if not found and cohort.edited:
-        message = f"{TABLE} was edited since cohort.json was written: to runs this is another cohort"
+        message = (
+            f"{TABLE} was edited since cohort.json was written: to runs this is another cohort, whose rows "
+            "belong to the images by position"
+        )
         found.append(Finding("warning", "changed", message))
     return found
 

@@ -65,6 +65,12 @@ class Csv:
             raise CmrbiasError(f"{self.path}: cannot be read as a UTF-8 table: {_reason(error)}") from None
         return [_sorted(codes, book) for _, codes, book in wanted]
 
+    def cells(self, name: str) -> Iterator[str]:
+        """Yields a column's cells, row by row; of a table of which ``factorise`` has read a column."""
+        position = self.header.index(name)
+        for cells in self._rows(position):
+            yield cells[position]
+
     def _rows(self, last: int) -> Iterator[list[str]]:
         """Yields the cells up to column ``last`` of each line below the header.
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from cmrbias.cohorts.case_order import check_order
 from cmrbias.cohorts.columns import Column, Csv
 from cmrbias.cohorts.pixel_sizes import check_column_sizes, check_header_size
 from cmrbias.errors import CmrbiasError, unknown
@@ -83,8 +84,8 @@ class Cohort:
         """Opens a cohort.
 
         Raises:
-            CmrbiasError: it is none, of a newer major format, its table does not fit its shards, or a pixel
-                size is no positive number.
+            CmrbiasError: it is none, of a newer major format, its table does not fit its shards or was sorted
+                anew, or a pixel size is no positive number.
         """
         path = Path(path)
         meta = _header(path)
@@ -105,6 +106,8 @@ class Cohort:
                 f"{path / TABLE}: expected {len(cohort)} rows, as many as the shards have cases, got {rows}; "
                 "make the cohort again"
             )
+        if "case_order" in meta and cohort.digest != cohort.recorded:  # older cohorts did not record it
+            check_order(path / TABLE, meta["case_order"], list(cohort._csv.cells("case")))
         return cohort
 
     def __len__(self) -> int:
@@ -123,7 +126,8 @@ class Cohort:
             return ""
         return (
             f"warning: {self.path / TABLE}: was edited after the cohort was made: this counts as another "
-            f"cohort (digest {self.digest[:12]}, made with {self.recorded[:12]}); if that was not meant, see "
+            f"cohort (digest {self.digest[:12]}, made with {self.recorded[:12]}), whose rows belong to the "
+            "images by position; if that was not meant, see "
             f"'cmrbias cohort check {self.path}' and import again"
         )
 

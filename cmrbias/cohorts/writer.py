@@ -15,6 +15,7 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 
 from cmrbias.cohorts.case import STRUCTURES
+from cmrbias.cohorts.case_order import case_digests
 from cmrbias.cohorts.format import AREA_COLUMNS, HEADER, ROW_COLUMNS, TABLE, VERSION, cohort_digest
 from cmrbias.errors import CmrbiasError
 from cmrbias.files import unwritable
@@ -197,6 +198,7 @@ class CohortWriter:
             "arrays": arrays,
             "preparation": self.preparation,
             "provenance": self.provenance,
+            "case_order": case_digests([str(row["case"]) for row in self.rows]),
             "digest": cohort_digest(self._shards, self._folder / TABLE),
             "shards": self._shards,
         }

@@ -247,6 +247,41 @@ def test_an_edited_table_has_another_digest_and_that_is_told(path: Path) -> None
     assert "cmrbias cohort check" in after.edited
 
 
+def sorted_anew(path: Path) -> list[str]:
+    """Reverses a cohort's table; returns its lines as they were."""
+    header, *lines = (path / "cases.csv").read_text().splitlines(keepends=True)
+    (path / "cases.csv").write_text("".join([header, *lines[::-1]]))
+    return [header, *lines]
+
+
+def test_a_table_that_was_sorted_anew_is_refused(path: Path) -> None:
+    write(path)
+    before = "".join(sorted_anew(path))
+    with pytest.raises(CmrbiasError, match=r"cases\.csv: its rows are in another order.*by position"):
+        Cohort.open(path)
+    (path / "cases.csv").write_text(before)
+    assert not Cohort.open(path).edited
+
+
+def test_a_table_in_its_order_may_be_edited_and_its_cases_renamed(path: Path) -> None:
+    write(path)
+    table = path / "cases.csv"
+    table.write_text(table.read_text().replace(",B,", ",A,"))
+    assert "rows belong to the images by position" in Cohort.open(path).edited
+    table.write_text(table.read_text().replace("c0", "z0"))
+    assert Cohort.open(path).column("case").tolist() == ["z0", "c1", "c2", "c3", "c4"]
+
+
+def test_a_cohort_that_did_not_record_its_order_opens(path: Path) -> None:
+    write(path)
+    header = path / "cohort.json"
+    meta = json.loads(header.read_text())
+    del meta["case_order"]
+    header.write_text(json.dumps(meta))
+    sorted_anew(path)
+    assert "rows belong to the images by position" in Cohort.open(path).edited
+
+
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 
 
