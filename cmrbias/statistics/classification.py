@@ -15,7 +15,8 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
         labels, predicted: (N,) integers in [0, classes).
         classes: how many there are.
     """
-    counts = np.bincount(labels * classes + predicted, minlength=classes**2)
+    rows, columns = labels.astype(np.int64), predicted.astype(np.int64)  # a product of uint8 wraps at 256
+    counts = np.bincount(rows * classes + columns, minlength=classes**2)
     return counts.reshape(classes, classes)
 
 

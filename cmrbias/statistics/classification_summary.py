@@ -68,6 +68,7 @@ def classification_summary(
     had = label_matrix(probabilities, labels, names)
     if labels.ndim != 1:
         raise CmrbiasError("expected one class a case, found a multi-label target: give a column at a time")
+    labels = labels.astype(np.int64)  # products of a small type would wrap
     check_probabilities(probabilities)
     numbers = patient_numbers(patients, len(labels))
     draws = PatientDraws(patient_strata(labels, numbers, len(names)), resamples, seed)

@@ -37,6 +37,12 @@ def test_against_sklearn(pairs) -> None:
             assert ours(confusion)[k] == pytest.approx(expected, nan_ok=True)
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.uint64])
+def test_small_integers_do_not_wrap(kind) -> None:
+    labels = np.arange(17).astype(kind)
+    assert np.array_equal(confusion_matrix(labels, labels, 17), np.eye(17))
+
+
 def test_means_over_classes() -> None:
     rng = np.random.default_rng(0)
     labels, predicted = rng.integers(0, 3, 60), rng.integers(0, 3, 60)

@@ -47,6 +47,16 @@ def test_against_sklearn() -> None:
     assert found.overall["accuracy"].interval.how == "Wilson"
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.uint64])
+def test_any_integers_are_labels(kind) -> None:
+    """Class times class is 16 x 17 = 272, more than a byte holds."""
+    labels = np.arange(68) % 17
+    probabilities = (np.eye(17)[labels] + 1 / 17) / 2
+    found = classification_summary(probabilities, labels.astype(kind), np.arange(68), resamples=20)
+    assert {found.overall[name].value for name in ("accuracy", "balanced accuracy", "macro F1")} == {1.0}
+    assert repr(found) == repr(classification_summary(probabilities, labels, np.arange(68), resamples=20))
+
+
 def test_several_cases_a_patient_are_resampled_together() -> None:
     """Each case twice: the bootstrap's interval is as for once; Wilson's falls back on patients."""
     probabilities, labels = sample(20, seed=2)
