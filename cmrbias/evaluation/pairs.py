@@ -56,7 +56,8 @@ class Against:
         pair: the differences.
         holm: p-values of the AUCs (``micro``, ``macro``, and by class name), adjusted for all comparisons
             of the same kind in this evaluation: runs, test inputs and, for classes, classes; those in
-            BG-gap are a kind of their own. NaN with too few patients in a class for a test.
+            BG-gap are a kind of their own. NaN with too few patients in a class for a test. Two classes,
+            whose probabilities are p and 1 - p, have the same AUC and count as one.
         tests: by the same names, over how many tests.
     """
 
@@ -141,14 +142,14 @@ def adjusted(pairs: Sequence[Against]) -> list[Against]:
     if not pairs:
         return []
     classes = list(pairs[0].pair.auc.per_class)
-    families = [["micro"], ["macro"], classes]
     found = [replace(each, holm={}, tests={}) for each in pairs]
-    for names in families:
-        family = [_named(each.pair.auc, name) for each in pairs for name in names]
-        values = holm_of(family).reshape(len(pairs), len(names)).tolist()
+    for names in (["micro"], ["macro"], classes):
+        counted = names[:1] if len(names) == 2 else names  # of two classes one: they have the same AUC
+        family = [_named(each.pair.auc, name) for each in pairs for name in counted]
+        values = holm_of(family).reshape(len(pairs), len(counted))
         count = sum(difference.tested for difference in family)
         for each, row in zip(found, values, strict=True):
-            each.holm.update(zip(names, row, strict=True))
+            each.holm.update(zip(names, np.broadcast_to(row, len(names)).tolist(), strict=True))
             each.tests.update(dict.fromkeys(names, count))
     return found
 

@@ -190,10 +190,13 @@ def _tests(comparison: Against) -> str:
     """Returns what p is, beside the interval, and over how many tests it is adjusted."""
     counts = comparison.tests
     kind = "runs" if comparison.input == BG_GAP else "runs and test inputs"
-    by_class = counts[next(iter(comparison.pair.auc.per_class))]
+    classes = list(comparison.pair.auc.per_class)
+    by_class = f"{counts[classes[0]]} of classes"
+    if len(classes) == 2:
+        by_class += " (two classes have the same AUC and count as one)"
     return (
         f"p: DeLong's paired test, by Holm over {counts['micro']} tests each of micro and macro ({kind}) and "
-        f"over {by_class} of classes; the interval is the bootstrap's, so the two may disagree; -: under "
+        f"over {by_class}; the interval is the bootstrap's, so the two may disagree; -: under "
         f"{FEW_PATIENTS} patients in a class, too few for the test"
     )
 

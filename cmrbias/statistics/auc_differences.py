@@ -19,6 +19,8 @@ from cmrbias.statistics.inputs import class_names, outcome_matrix, patient_numbe
 from cmrbias.statistics.interval import FEW_PATIENTS, Estimate, Interval, estimate, few
 from cmrbias.statistics.multiplicity import holm
 
+_SAME_SUM = 1e-6  # of probabilities, but for rounding
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -49,7 +51,8 @@ class AucDifferences:
     Attributes:
         per_class: by class name.
         micro, macro: of the pooled and the mean AUC.
-        holm: by class name, the classes' p-values adjusted for being several (see ``holm_of``).
+        holm: by class name, the classes' p-values adjusted for being several (see ``holm_of``). Two classes
+            whose scores are p and 1 - p have the same AUC: one test, and so the same p.
     """
 
     per_class: dict[str, Difference]
@@ -139,13 +142,20 @@ def auc_contrast(
         _difference(replicates, column, variances[column], fewest[column], level, bound)
         for column in range(len(variances))
     )
-    adjusted = holm_of(per_class).tolist()
+    counted = per_class[:1] if _mirrored(scores, outcomes) else per_class
+    adjusted = np.broadcast_to(holm_of(counted), len(names)).tolist()
     return AucDifferences(
         per_class=dict(zip(names, per_class, strict=True)),
         micro=micro,
         macro=macro,
         holm=dict(zip(names, adjusted, strict=True)),
     )
+
+
+def _mirrored(scores: Sequence[np.ndarray], outcomes: np.ndarray) -> bool:
+    """Whether each case has one of two classes, and its two scores the same sum as those of all cases."""
+    one_each = outcomes.shape[1] == 2 and bool((outcomes[:, 0] != outcomes[:, 1]).all())
+    return one_each and all(np.ptp(each.sum(axis=1)) <= _SAME_SUM for each in scores)
 
 
 def _summed(statistics: Sequence[Statistic], signs: np.ndarray) -> Statistic:

@@ -48,7 +48,9 @@ def auc_covariance(scores: np.ndarray, outcomes: np.ndarray, patients: np.ndarra
         I10 / (I10 - 1) sum X^2 / m^2 + I01 / (I01 - 1) sum Y^2 / n^2 + 2 I / (I - 1) sum X Y / (m n)
 
     for m positives in I10 patients, n negatives in I01, I patients in all. Between columns, products of
-    sums over different sets of cases take the factor I / (I - 1), as X Y does.
+    sums over different sets of cases take the factor I / (I - 1), as X Y does; those over the same set its
+    own, also where one column's positives are the other's negatives. So two classes whose scores are p and
+    1 - p have one variance, which is their covariance and that of their mean.
 
     Args:
         scores: (N, C) finite float64.
@@ -61,14 +63,16 @@ def auc_covariance(scores: np.ndarray, outcomes: np.ndarray, patients: np.ndarra
     parts = [_placements(scores[:, c], outcomes[:, c], numbers, count) for c in columns]
     positive, negative = (np.stack(side, axis=1) for side in zip(*parts, strict=True))  # (patients, C)
     same = (outcomes[:, :, None] == outcomes[:, None, :]).all(axis=0)
+    opposite = (outcomes[:, :, None] != outcomes[:, None, :]).all(axis=0)
     everyone = _correction(np.array(count))
     with_positive = np.array([np.unique(numbers[outcomes[:, c]]).size for c in columns])
     with_negative = np.array([np.unique(numbers[~outcomes[:, c]]).size for c in columns])
-    crossed = positive.T @ negative
+    crossed = positive.T @ negative * np.where(opposite, _correction(with_positive)[:, None], everyone)
     covariance = (
         positive.T @ positive * np.where(same, _correction(with_positive), everyone)
         + negative.T @ negative * np.where(same, _correction(with_negative), everyone)
-        + (crossed + crossed.T) * everyone
+        + crossed
+        + crossed.T
     )
     return AucCovariance(np.array([binary_auc(scores[:, c], outcomes[:, c]) for c in columns]), covariance)
 

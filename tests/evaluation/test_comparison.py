@@ -195,6 +195,20 @@ def test_against_other_runs(
     assert stored(evaluation)["against"][3]["pair"]["auc"]["macro"]["p"] is None
 
 
+def test_two_classes_count_as_one_comparison(
+    run: Path, small_cohort: Path, train: Callable[..., Path], evaluate: Evaluate, make_cohort: Any
+) -> None:
+    others = [train(small_cohort, seed=1), train(small_cohort, seed=2)]
+    found = evaluate(run, make_cohort("AB" * 12, name="many"), inputs=["full"], against=others)
+    macro = [each.pair.auc.macro.p for each in found.comparisons]
+    assert len(set(macro)) == 2
+    for each, p in zip(found.comparisons, holm(np.array(macro)), strict=True):
+        assert list(each.holm.values())[1:] == pytest.approx([p, p, p])  # macro and both classes
+        assert each.tests == dict.fromkeys(["micro", "macro", "A", "B"], 2)
+    said = "\n".join(tables(found))
+    assert "and over 2 of classes (two classes have the same AUC and count as one)" in said
+
+
 def test_bg_gaps_of_runs_are_compared(
     three: Path, three_classes: Path, train: Callable[..., Path], evaluate: Evaluate
 ) -> None:

@@ -212,6 +212,36 @@ def test_with_few_patients_in_a_class_there_is_no_p_and_delong_stays_within_what
     assert -1 <= delong.low < delong.high == 1
 
 
+@pytest.mark.parametrize("clustered", [False, True])
+def test_two_classes_are_one_test(clustered) -> None:
+    """p and 1 - p have one AUC: one interval, one p, and nothing to adjust for."""
+    rng = np.random.default_rng(14)
+    labels = np.repeat([0, 1], [24, 56])
+    patients = rng.permutation(np.arange(80) // 2) if clustered else np.arange(80)
+    first, second = (np.column_stack([1 - p, p]) for p in rng.random((2, 80)) + 0.3 * labels)
+    single = auc_summary(first, labels, patients, resamples=200)
+    found = auc_differences(first, second, labels, patients, resamples=200)
+    one = np.repeat((labels == 1)[:, None], 2, axis=1)
+    pair = auc_covariance(np.column_stack([first[:, 1], second[:, 1]]), one, patients)
+    value, variance = pair.combination(np.array([1.0, -1.0]))
+    for name in ("0", "1"):
+        for mine, macro in (
+            (single.per_class[name], single.macro),
+            (found.per_class[name].estimate, found.macro.estimate),
+        ):
+            for ours, its in zip(mine.intervals, macro.intervals, strict=True):
+                assert (ours.low, ours.high) == pytest.approx((its.low, its.high))
+        assert found.holm[name] == pytest.approx(two_sided_p(value / variance**0.5))
+        assert found.holm[name] == pytest.approx(found.macro.p)
+
+
+def test_two_classes_with_scores_of_their_own_are_two_tests() -> None:
+    rng = np.random.default_rng(15)
+    labels = np.repeat([0, 1], 30)
+    found = auc_differences(*rng.random((2, 60, 2)), labels, np.arange(60), resamples=200)
+    assert list(found.holm.values()) == holm(np.array([each.p for each in found.per_class.values()])).tolist()
+
+
 def test_a_difference_of_differences_by_hand() -> None:
     rng = np.random.default_rng(11)
     labels = sample(rng, 30, 1.0)[1]

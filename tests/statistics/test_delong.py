@@ -102,6 +102,27 @@ def test_against_brute_force(seed, cases, clustered) -> None:
     assert found.covariance == pytest.approx(covariance, abs=1e-14)
 
 
+@given(st.integers(0, 10_000), st.booleans())
+def test_a_class_and_all_others_are_two_sides_of_one_outcome(seed, clustered) -> None:
+    """An AUC for the others is that of the negated score for the class: two models of one outcome."""
+    rng = np.random.default_rng(seed)
+    scores, outcome = rng.integers(0, 5, (14, 2)).astype(np.float64), np.arange(14) < 5
+    patients = rng.permutation(np.arange(14) // 2 if clustered else np.arange(14))
+    found = auc_covariance(scores, np.column_stack([outcome, ~outcome]), patients)
+    expected = auc_covariance(scores * [1, -1], same_outcome(outcome, 2), patients)
+    assert found.aucs == pytest.approx(expected.aucs)
+    assert found.covariance == pytest.approx(expected.covariance)
+
+
+def test_two_classes_have_one_variance_by_hand() -> None:
+    """The case of ``test_by_hand`` as p and 1 - p: everything is 1/8."""
+    outcomes = np.array([[True, False], [True, False], [False, True], [False, True]])
+    p = np.array([0.75, 0.25, 0.5, 0.0])
+    found = auc_covariance(np.column_stack([p, 1 - p]), outcomes, np.arange(4))
+    assert found.covariance == pytest.approx(np.full((2, 2), 1 / 8))
+    assert found.combination(np.array([0.5, 0.5])) == pytest.approx((0.75, 1 / 8))
+
+
 def test_pooling_is_flattening() -> None:
     rng = np.random.default_rng(3)
     labels, scores = rng.integers(0, 3, 20), rng.random((20, 3, 2)).round(1)
