@@ -9,11 +9,13 @@ import numpy as np
 from cmrbias.statistics import Estimate, Interval, average_seeds
 from cmrbias.statistics.distributions import t_quantile
 from cmrbias.statistics.interval import estimate, few
-from cmrbias.studies.overlaps import Maps, patients_of
+from cmrbias.studies.overlaps import Maps, classes_of, patients_of
 
 
 def adjusted_means(seeds: Sequence[Maps], level: float = 0.95) -> dict[str, Estimate]:
     """Returns each class's mean AKS at the mean mask area, by least squares of AKS on class and area.
+
+    Patients with cases of several classes take no part.
 
     Args:
         seeds: one model's maps of the same cases.
@@ -25,9 +27,8 @@ def adjusted_means(seeds: Sequence[Maps], level: float = 0.95) -> dict[str, Esti
         np.stack([m.by_patient("aks", r, patients) for m, r in zip(seeds, rows, strict=True)])
     )
     area = seeds[0].by_patient("chance", rows[0], patients)
-    of = dict(zip(seeds[0].patient[rows[0]].tolist(), seeds[0].label[rows[0]].tolist(), strict=True))
-    labels = np.array([of[patient] for patient in patients.tolist()])
-    known = ~(np.isnan(scores) | np.isnan(area))
+    names, labels = classes_of(seeds[0], rows[0], patients)
+    known = (labels < len(names)) & ~(np.isnan(scores) | np.isnan(area))
     scores, area, labels = scores[known], area[known], labels[known]
     classes, number = np.unique(labels, return_inverse=True)
     free = len(scores) - len(classes) - 1
@@ -39,7 +40,7 @@ def adjusted_means(seeds: Sequence[Maps], level: float = 0.95) -> dict[str, Esti
     variance = ((scores - design @ fitted) ** 2).sum() / free * np.diagonal(inverse)
     half = t_quantile((1 + level) / 2, free) * np.sqrt(variance)
     found = {}
-    for k, name in enumerate(classes.tolist()):
+    for k, name in enumerate(names[classes].tolist()):
         size = int((number == k).sum())
         interval = Interval(float(fitted[k] - half[k]), float(fitted[k] + half[k]), "t, least squares", level)
         found[name] = estimate(float(fitted[k]), size, (interval,), few(size))

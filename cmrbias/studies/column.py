@@ -13,7 +13,15 @@ from cmrbias.studies.adjusted import adjusted_means
 from cmrbias.studies.build import Study, Trial
 from cmrbias.studies.cells import Cell, output
 from cmrbias.studies.facts import Facts, facts
-from cmrbias.studies.overlaps import Maps, above_gaussian, difference, overlap, read_maps
+from cmrbias.studies.overlaps import (
+    Maps,
+    above_gaussian,
+    classes_of,
+    difference,
+    overlap,
+    patients_of,
+    read_maps,
+)
 from cmrbias.studies.predictions import (
     Measured,
     Predictions,
@@ -71,6 +79,14 @@ class Column:
     def at_mean_area(self, label: str) -> Estimate | None:
         """Returns the AKS of a diagnosis as if its hearts were of mean size; None where it has too few."""
         return self._adjusted.get(label)
+
+    @property
+    def of_several_classes(self) -> int:
+        """How many patients with maps have cases of several classes."""
+        maps = self.maps()[0]
+        rows = maps.chosen()
+        names, labels = classes_of(maps, rows, patients_of([maps], [rows]))
+        return int((labels == len(names)).sum())
 
     def shown(self, kind: str, input: str) -> Measured:
         """Returns the ``micro`` or ``macro`` AUC or the ``accuracy`` under a test input of the behaviour."""

@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from cmrbias.files import read_columns
-from cmrbias.statistics import average_seeds, mean_estimate, patient_means, seed_spread, t_interval
+from cmrbias.statistics import (
+    average_seeds,
+    mean_estimate,
+    patient_means,
+    patient_strata,
+    seed_spread,
+    t_interval,
+)
 from cmrbias.statistics.interval import Estimate
 from cmrbias.studies.predictions import Measured
 
@@ -131,7 +138,7 @@ def overlap(
         [one.by_patient(score, r, patients, undefined) for one, r in zip(seeds, rows, strict=True)]
     )
     means = average_seeds(scores)
-    found = mean_estimate(means, _strata(seeds[0], rows[0], patients), resamples, seed)
+    found = mean_estimate(means, classes_of(seeds[0], rows[0], patients)[1], resamples, seed)
     return Measured(
         found,
         seed_spread(np.array([_mean(each) for each in scores])),
@@ -150,7 +157,7 @@ def above_gaussian(seeds: Sequence[Maps], resamples: int = 2000, seed: int = 0) 
         for one, rows in zip(seeds, ours, strict=True)
     ]
     return mean_estimate(
-        average_seeds(np.stack(differences)), _strata(seeds[0], ours[0], patients), resamples, seed
+        average_seeds(np.stack(differences)), classes_of(seeds[0], ours[0], patients)[1], resamples, seed
     )
 
 
@@ -173,7 +180,7 @@ def difference(
         scores.append(pair[0] - pair[1])
     means = average_seeds(np.stack(scores))
     return Measured(
-        mean_estimate(means, _strata(first[0], ours[0], patients), resamples, seed),
+        mean_estimate(means, classes_of(first[0], ours[0], patients)[1], resamples, seed),
         seed_spread(np.array([_mean(each) for each in scores])),
         t_interval(means[~np.isnan(means)]).width / 2,
         HALF_WIDTH,
@@ -185,13 +192,22 @@ def patients_of(seeds: Sequence[Maps], rows: Sequence[np.ndarray]) -> np.ndarray
     return np.unique(np.concatenate([one.patient[r] for one, r in zip(seeds, rows, strict=True)]))
 
 
-def _strata(maps: Maps, rows: np.ndarray, patients: np.ndarray) -> np.ndarray:
-    """Returns each patient's class as a number (P,)."""
-    classes = np.unique(maps.label[rows])
-    of = dict(
-        zip(maps.patient[rows].tolist(), np.searchsorted(classes, maps.label[rows]).tolist(), strict=True)
-    )
-    return np.array([of.get(patient, len(classes)) for patient in patients.tolist()], np.int64)
+def classes_of(maps: Maps, rows: np.ndarray, patients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the names of the rows' classes (K,), and each patient's class as a number (P,) int64.
+
+    It is K for a patient with cases of several classes, or with none of the rows; rows may come in any order.
+
+    Args:
+        maps: one seed's.
+        rows: (R,) bool.
+        patients: (P,) names in ascending order.
+    """
+    rows = rows & np.isin(maps.patient, patients)
+    names, labels = np.unique(maps.label[rows], return_inverse=True)
+    present, owners = np.unique(maps.patient[rows], return_inverse=True)
+    found = np.full(len(patients), len(names), np.int64)
+    found[np.searchsorted(patients, present)] = patient_strata(labels, owners, len(names))
+    return names, found
 
 
 def _mean(values: np.ndarray) -> float:

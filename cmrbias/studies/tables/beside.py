@@ -93,6 +93,12 @@ def notes(columns: Columns) -> Iterator[str]:
         if counts:
             each = ", ".join(f"{what} {n}" for what, n in counts.items())
             yield f"{row}: left out of the test: {each}."
+    for row in columns.overlap_rows if entry.by_class else ():
+        if several := columns.on(row)[0].of_several_classes:
+            yield (
+                f"{row}: patients with cases of several diagnoses: {several}; their maps count in the lines "
+                "of each, and take no part in those adjusted for mask area."
+            )
     yield UNRELIABLE + "."
 
 
