@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
+from cmrbias.errors import CmrbiasError
 from cmrbias.resampling import PatientDraws
 from cmrbias.statistics.bootstrap import Replicates, Statistic, bootstrap
 from cmrbias.statistics.distributions import incomplete_beta, t_quantile
@@ -56,10 +57,13 @@ def class_differences(
         values: (P,) float64, one a patient; patients with NaN are left out.
         labels: (P,) integers in [0, K).
         classes: K names.
-        covariate: (P,) finite, for instance the mask's area; None, or the same for all: plain
-            differences. Where it does not vary within classes there is no estimate.
+        covariate: (P,) finite where there is a value, for instance the mask's area; None, or the same for
+            all: plain differences. Where it does not vary within classes there is no estimate.
         resamples, seed: of the bootstrap.
         level: of the intervals.
+
+    Raises:
+        CmrbiasError: a patient with a value whose covariate is not finite.
     """
     known = ~np.isnan(values)
     y, x, present = values[known], _varying(covariate, known), np.unique(labels[known])
@@ -86,10 +90,15 @@ def class_differences(
 
 def _varying(covariate: np.ndarray | None, known: np.ndarray) -> np.ndarray | None:
     """Returns the covariate of known patients; None where there is none, or nothing to adjust for."""
-    if covariate is None or not np.ptp(covariate[known]) > _COLLINEAR * np.abs(covariate[known]).max():
+    if covariate is None or not known.any():
         return None
+    for patient in np.flatnonzero(known & ~np.isfinite(covariate))[:1]:
+        raise CmrbiasError(
+            f"expected a finite covariate of each patient with a value, found {covariate[patient]} in row "
+            f"{patient}: leave such patients out of values, labels and covariate"
+        )
     found: np.ndarray = covariate[known]
-    return found
+    return found if np.ptp(found) > _COLLINEAR * np.abs(found).max() else None
 
 
 def _statistic(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from cmrbias.errors import CmrbiasError
 from cmrbias.resampling import PatientDraws
 from cmrbias.statistics import class_differences, holm
 
@@ -115,3 +116,16 @@ def test_what_cannot_be_known_is_undefined_and_never_a_number():
     assert repr(constant) == repr(found)
     by_class = class_differences(values, labels, NAMES, labels * 1.0, resamples=50)  # area says the class
     assert all(math.isnan(each.estimate.value) for each in by_class)
+
+
+@pytest.mark.parametrize("missing", [np.nan, np.inf])
+def test_a_missing_covariate_is_refused_where_there_is_a_value(patients, missing):
+    """The plain difference must not pass for the adjusted one."""
+    values, labels, area = patients
+    area[4] = missing
+    with pytest.raises(CmrbiasError, match=rf"finite covariate .*, found {missing} in row 4: leave such"):
+        class_differences(values, labels, NAMES, area, resamples=50)
+    values[4] = np.nan  # takes no part
+    found = class_differences(values, labels, NAMES, area, resamples=50)
+    kept = np.arange(37) != 4
+    assert found == class_differences(values[kept], labels[kept], NAMES, area[kept], resamples=50)
