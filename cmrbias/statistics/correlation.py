@@ -52,8 +52,16 @@ def partial_correlation(
         covariates: (N, C) finite, for instance mask area and indicators of all classes but one.
         kind: ``spearman`` takes ranks of all columns first.
         level: of the interval, Fisher's with C observations fewer.
+
+    Raises:
+        CmrbiasError: ``x`` and ``y`` of different lengths, a number that is not finite.
     """
     _check(x, y)
+    for row, column in np.argwhere(~np.isfinite(covariates))[:1]:
+        raise CmrbiasError(
+            f"expected finite covariates, found {covariates[row, column]} in row {row}, column {column}: "
+            "leave undefined rows out"
+        )
     columns = np.column_stack([x, y, covariates]).astype(np.float64)
     if kind == "spearman":
         columns = np.apply_along_axis(midranks, 0, columns)

@@ -105,3 +105,12 @@ def test_few_points_are_flagged_and_bad_ones_refused() -> None:
         correlation(np.array([1.0, np.nan]), np.ones(2))
     with pytest.raises(CmrbiasError, match="equally long"):
         correlation(np.ones(3), np.ones(2))
+
+
+def test_missing_covariates_are_refused() -> None:
+    """Ranks would take NaN for the largest number."""
+    x, y, z = np.random.default_rng(5).normal(size=(3, 20))
+    z[7] = np.nan
+    for kind in ("pearson", "spearman"):
+        with pytest.raises(CmrbiasError, match="finite covariates, found nan in row 7, column 1: leave"):
+            partial_correlation(x, y, np.column_stack([y, z]), kind)
