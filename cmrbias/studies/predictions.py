@@ -174,7 +174,7 @@ def differences(
     of_ours, of_theirs = auc_statistic_of(ours), auc_statistic_of(theirs)
     base = ours[0]
     replicates = bootstrap(lambda w: of_ours(w) - of_theirs(w), PatientDraws(base.strata, resamples, seed))
-    doubts = few(int(np.bincount(base.strata, minlength=len(base.classes)).min()), "patients in a class")
+    doubts = few(_fewest(base), "patients in a class")
     whole = np.ones((1, len(base.strata)), np.int64)
     each = np.concatenate([auc_statistic_of([a])(whole) - auc_statistic_of([b])(whole) for a, b in pairs])
     right = [a.right.astype(np.float64) - b.right for a, b in pairs]
@@ -185,6 +185,12 @@ def differences(
         half = intervals[0].width / 2
         found[name] = Measured(shown, seed_spread(each[:, column]), half, "95 % half-width, bootstrap")
     return found
+
+
+def _fewest(found: Predictions) -> int:
+    """Returns the number of patients with, or without, cases of a class that has the fewest."""
+    outcomes = outcome_matrix(found.probabilities, found.labels, found.classes)
+    return min(map(min, group_sizes(outcomes, found.numbers)))
 
 
 def _paired(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
