@@ -16,9 +16,8 @@ from cmrbias.statistics import (
     Difference,
     Estimate,
     auc_contrast,
+    case_mean_estimate,
     holm_of,
-    mean_estimate,
-    patient_means,
     patient_strata,
 )
 from cmrbias.statistics.inputs import patient_numbers
@@ -28,14 +27,14 @@ BG_GAP = "BG-gap"
 
 @dataclass(frozen=True)
 class Pair:
-    """Differences, first less second, paired by patient.
+    """Differences, first less second, paired by patient: patients are resampled whole.
 
     Attributes:
         patients, cases: those that all the predictions have.
         unpaired: cases that only some have.
         auc: per class, micro and macro.
-        accuracy: of the decisions.
-        label_probability: of the mean probability of the label.
+        accuracy: of the share of cases given their class.
+        label_probability: of the mean over cases of the probability of the label.
     """
 
     patients: int
@@ -116,8 +115,8 @@ def _contrast(predictions: Sequence[Predictions], signs: Sequence[int], sampling
 
     def summed(values: Iterable[np.ndarray]) -> Estimate:
         total = sum(sign * each for sign, each in zip(signs, values, strict=True))
-        means = patient_means(np.asarray(total, dtype=np.float64), first.case, first.patients)
-        return mean_estimate(means, strata, sampling.resamples, sampling.seed)
+        each_case = np.asarray(total, dtype=np.float64)
+        return case_mean_estimate(each_case, numbers, strata, sampling.resamples, sampling.seed)
 
     return Pair(
         patients=len(np.unique(first.patients)),

@@ -27,7 +27,7 @@ from cmrbias.statistics.correlation import correlation, correlation_statistic, p
 from cmrbias.statistics.delong import AucCovariance, auc_covariance, auc_interval, pooled_covariance
 from cmrbias.statistics.hanley_mcneil import hanley_mcneil_interval, hanley_mcneil_se, macro_hanley_mcneil
 from cmrbias.statistics.interval import FEW_PATIENTS, Estimate, Interval
-from cmrbias.statistics.mean import mean_estimate, mean_statistic, t_interval
+from cmrbias.statistics.mean import case_mean_estimate, mean_estimate, mean_statistic, t_interval
 from cmrbias.statistics.multiplicity import holm
 from cmrbias.statistics.newcombe import newcombe_interval
 from cmrbias.statistics.proportions import clopper_pearson_interval, proportion, wilson_interval
@@ -62,6 +62,7 @@ __all__ = [
     "binary_auc",
     "bootstrap",
     "brier_scores",
+    "case_mean_estimate",
     "class_differences",
     "classification_summary",
     "clopper_pearson_interval",

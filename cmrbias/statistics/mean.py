@@ -25,14 +25,7 @@ def mean_statistic(values: np.ndarray) -> Statistic:
         values: (P,) float64, NaN where a patient has none: it is resampled, and does not count.
     """
     known = ~np.isnan(values)
-    filled = np.where(known, values, 0.0)
-
-    def statistic(weights: np.ndarray) -> np.ndarray:
-        count = weights @ known.astype(np.int64)
-        mean: np.ndarray = (weights @ filled / np.where(count > 0, count, np.nan))[:, None]
-        return mean
-
-    return statistic
+    return _ratio_statistic(np.where(known, values, 0.0), known.astype(np.int64))
 
 
 def mean_estimate(
@@ -61,3 +54,49 @@ def mean_estimate(
     doubts = few(len(known))
     intervals = (replicates.percentile(level=level), replicates.bca(level=level), by_t)
     return estimate(known.mean(), len(known), intervals, doubts, by_t if doubts else None)
+
+
+def case_mean_estimate(
+    values: np.ndarray,
+    numbers: np.ndarray,
+    strata: np.ndarray | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Estimate:
+    """Returns the mean over cases with percentile, BCa and t interval over patients, resampled whole.
+
+    Each case counts alike, as in an accuracy, so a patient with more cases counts more. The t interval is
+    the linearised one of a ratio (Cochran, Sampling Techniques, 1977, chapter 6): with N cases of P patients
+    the squared standard error is P / (P - 1) times the sum over patients of (sum of a patient's values less
+    the mean)^2 / N^2. With one case a patient all is as in ``mean_estimate``.
+
+    Args:
+        values: (N,) finite, one a case.
+        numbers: (N,) the cases' patients, numbered from 0 without gaps.
+        strata: (P,) integers from 0, within which patients are resampled; one stratum by default.
+        resamples, seed: of the bootstrap.
+        level: of the intervals.
+    """
+    sums, counts = np.bincount(numbers, values), np.bincount(numbers)
+    patients = len(counts)
+    if patients == 0:
+        return Estimate(np.nan, 0, (t_interval(values, level),), ("no patient has a value",))
+    mean = float(values.mean())
+    by_t = t_interval(mean + (sums - counts * mean) * patients / len(values), level)
+    strata = np.zeros(patients, np.int64) if strata is None else strata
+    replicates = bootstrap(_ratio_statistic(sums, counts), PatientDraws(strata, resamples, seed))
+    doubts = few(patients)
+    intervals = (replicates.percentile(level=level), replicates.bca(level=level), by_t)
+    return estimate(mean, patients, intervals, doubts, by_t if doubts else None)
+
+
+def _ratio_statistic(sums: np.ndarray, counts: np.ndarray) -> Statistic:
+    """Returns the function of patient weights that gives sum over count; both are (P,), a patient's."""
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        count = weights @ counts
+        mean: np.ndarray = (weights @ sums / np.where(count > 0, count, np.nan))[:, None]
+        return mean
+
+    return statistic

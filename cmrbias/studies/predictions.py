@@ -15,14 +15,11 @@ from cmrbias.statistics import (
     PatientDraws,
     SeedSpread,
     auc_statistic,
-    average_seeds,
     bootstrap,
+    case_mean_estimate,
     macro_hanley_mcneil,
-    mean_estimate,
-    patient_means,
     patient_strata,
     seed_spread,
-    t_interval,
     wilson_interval,
 )
 from cmrbias.statistics.auc_summary import group_sizes, small_sample_intervals
@@ -148,8 +145,8 @@ def aucs(seeds: Sequence[Predictions], resamples: int = 2000, seed: int = 0) -> 
 
 
 def accuracy(seeds: Sequence[Predictions], resamples: int = 2000, seed: int = 0) -> Measured:
-    """Returns the share of right decisions, averaged over seeds per patient, then over patients."""
-    found = _over_patients([one.right.astype(np.float64) for one in seeds], seeds[0], resamples, seed)
+    """Returns the share of cases given their class, the mean of the seeds' shares."""
+    found = _over_cases([one.right.astype(np.float64) for one in seeds], seeds[0], resamples, seed)
     shown = found.estimate
     holds = wilson_interval(shown.value * shown.n, shown.n)  # also where all decisions are right, or none
     return replace(found, estimate=replace(shown, fallback=holds))
@@ -178,7 +175,7 @@ def differences(
     whole = np.ones((1, len(base.strata)), np.int64)
     each = np.concatenate([auc_statistic_of([a])(whole) - auc_statistic_of([b])(whole) for a, b in pairs])
     right = [a.right.astype(np.float64) - b.right for a, b in pairs]
-    found = {"accuracy": _over_patients(right, base, resamples, seed)}
+    found = {"accuracy": _over_cases(right, base, resamples, seed)}
     for column, name in ((-2, "micro"), (-1, "macro")):
         intervals = (replicates.percentile(column), replicates.bca(column))
         shown = estimate(float(replicates.point[column]), len(base.strata), intervals, doubts)
@@ -199,13 +196,12 @@ def _paired(first: Predictions, second: Predictions) -> tuple[Predictions, Predi
     return first.some(ours), second.some(theirs)
 
 
-def _over_patients(values: Sequence[np.ndarray], cases: Predictions, resamples: int, seed: int) -> Measured:
-    """Returns the mean of the seeds' values (N,) of the cases: per patient over seeds, then over patients."""
-    rows = np.arange(len(cases.case))
-    means = np.stack([patient_means(each, rows, cases.numbers) for each in values])
-    found = mean_estimate(average_seeds(means), cases.strata, resamples, seed)
-    half = t_interval(average_seeds(means)).width / 2
-    return Measured(found, seed_spread(means.mean(axis=1)), half, "95 % half-width, t")
+def _over_cases(values: Sequence[np.ndarray], cases: Predictions, resamples: int, seed: int) -> Measured:
+    """Returns the mean over seeds and cases of the seeds' values (N,), patients resampled whole."""
+    found = case_mean_estimate(np.mean(values, axis=0), cases.numbers, cases.strata, resamples, seed)
+    *_, by_t = found.intervals
+    spread = seed_spread(np.array([each.mean() for each in values]))
+    return Measured(found, spread, by_t.width / 2, "95 % half-width, t")
 
 
 def _refuse_different(seeds: Sequence[Predictions]) -> None:

@@ -179,13 +179,14 @@ def test_bg_gap_is_what_other_backgrounds_cost(three: Path, evaluate: Evaluate) 
     gap = evaluation.bg_gap
     assert gap is not None
     assert same.case.tolist() == other.case.tolist()
-    lost = same.of_label - other.of_label
-    of = {patient: lost[same.patients == patient].mean() for patient in np.unique(same.patients)}
-    assert gap.label_probability.value == pytest.approx(np.mean(list(of.values())))
+    of_label = [each.probabilities[np.arange(32), each.labels].mean() for each in (same, other)]
+    assert gap.label_probability.value == pytest.approx(of_label[0] - of_label[1])
     assert (gap.patients, gap.cases, gap.unpaired) == (30, 32, 0)
     scores = evaluation.scores
     expected = scores["swap-same-class"].auc.macro.value - scores["swap-other-class"].auc.macro.value
     assert gap.auc.macro.estimate.value == pytest.approx(expected)
+    right = [scores[f"swap-{which}-class"].decisions.overall["accuracy"].value for which in ("same", "other")]
+    assert gap.accuracy.value == pytest.approx(right[0] - right[1])
     assert evaluate(three, inputs=["swap-same-class"]).bg_gap is None
 
 

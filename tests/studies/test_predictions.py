@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score
 
-from cmrbias.statistics import auc_differences
-from cmrbias.studies.predictions import Predictions, differences
+from cmrbias.statistics import auc_differences, classification_summary
+from cmrbias.studies.predictions import Predictions, accuracy, differences
 
 
 def predictions(patients: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> Predictions:
@@ -27,3 +28,29 @@ def test_a_patient_with_cases_of_both_classes_is_of_both(pure: int, doubt: tuple
     assert found.doubts == doubt
     evaluated = auc_differences(first, second, labels, patients, resamples=200).macro.estimate
     assert (found.value, found.doubts) == (pytest.approx(evaluated.value), evaluated.doubts)
+
+
+def test_a_difference_in_accuracy_is_that_of_the_accuracies() -> None:
+    """Patients 0 and 1 have eleven cases each, which the first model alone gets right."""
+    patients = np.append(np.repeat([0, 1], 11), np.arange(2, 40))
+    labels = patients % 2
+    seeds = []
+    for first, other in ((True, False), (False, True)):
+        rights = np.where(patients < 2, first, other), np.where(patients < 3, first, other)
+        chances = (np.where((labels == 1) == right, 0.8, 0.2) for right in rights)
+        seeds.append([predictions(patients, labels, np.column_stack([1 - p, p])) for p in chances])
+    found = differences(*seeds, resamples=200)["accuracy"]
+    ours, theirs = (accuracy(each, resamples=200) for each in seeds)
+    expected = [
+        np.mean([accuracy_score(labels, one.probabilities.argmax(1)) for one in each]) for each in seeds
+    ]
+    assert expected == pytest.approx([22.5 / 60, 37.5 / 60])
+    assert [ours.estimate.value, theirs.estimate.value] == pytest.approx(expected)
+    assert found.estimate.value == pytest.approx(expected[0] - expected[1])
+    assert found.spread.mean == pytest.approx(found.estimate.value)
+    assert ours.spread.sd == pytest.approx(np.std([22 / 60, 23 / 60], ddof=1))
+    one = classification_summary(seeds[0][0].probabilities, labels, patients, resamples=200)
+    alone = accuracy(seeds[0][:1], resamples=200).estimate
+    assert (alone.value, alone.interval.low) == pytest.approx(
+        (one.overall["accuracy"].value, one.overall["accuracy"].interval.low)
+    )

@@ -83,8 +83,8 @@ def notes(columns: Columns) -> Iterator[str]:
         why = "" if study.imagenet else ", since no ImageNet weights were given"
         yield f"{study.title(model)} is {study.title(other)}{why}."
     yield (
-        "Each plus-minus says what it is. AUC over seeds is the mean of AUCs; overlap is averaged over "
-        "seeds per patient, then over patients."
+        "Each plus-minus says what it is. AUC and accuracy (the share of cases) over seeds are means of the "
+        "seeds'; overlap is averaged over seeds per patient, then over patients."
     )
     if len(study.seeds) == 1:
         yield "One seed: intervals are over patients alone, and say nothing of how trainings vary."
