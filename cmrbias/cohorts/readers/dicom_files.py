@@ -32,8 +32,10 @@ HEADER_COLUMNS = {
     "age": "PatientAge",
 }
 
-# values of ImageType: of single-frame files by Siemens and Philips, and of enhanced ones
-PHASE_MAPS = {"P", "PHASE MAP", "VELOCITY MAP", "PHASE", "VELOCITY"}
+# values of ImageType, FrameType and ComplexImageComponent: of single-frame files by Siemens and Philips, and
+# of enhanced ones
+NO_MAGNITUDE = {"P", "PHASE MAP", "VELOCITY MAP", "PHASE", "VELOCITY"}
+NO_MAGNITUDE |= {"R", "R_FFE", "REAL", "I", "I_FFE", "IMAGINARY"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Image:
         date: StudyDate, ``YYYYMMDD``.
         description, modality: SeriesDescription, Modality.
         technique: ScanningSequence and SequenceVariant, which tell cine from tagging or late enhancement.
-        phase_map: ImageType says that pixels are phases or velocities.
+        magnitude: nothing says that pixels are phases, velocities, or a real or imaginary part.
         series_number, acquisition, instance: SeriesNumber, AcquisitionNumber, InstanceNumber (the
             frame's number, from 1, in an enhanced file); 0 where absent.
         time: acquisition date and time, or those of the content; as text, later is greater.
@@ -68,7 +70,7 @@ class Image:
     description: str
     modality: str
     technique: str
-    phase_map: bool
+    magnitude: bool
     series_number: int
     acquisition: int
     instance: int
@@ -163,6 +165,8 @@ def _image(path: Path, header: Dataset) -> Image:
         filled = (header[k].value for k in keywords if k in header and header[k].value not in (None, ""))
         return next((convert(value) for value in filled), default)
 
+    # of a frame its own type: the file's may be MIXED, or that of other frames
+    kinds = [*first(_texts, "FrameType", "ImageType", default=()), first(_text, "ComplexImageComponent")]
     return Image(
         path=path,
         patient=first(_text, "PatientID", default=""),
@@ -172,7 +176,7 @@ def _image(path: Path, header: Dataset) -> Image:
         description=first(_text, "SeriesDescription", default=""),
         modality=first(_text, "Modality", default=""),
         technique=f"{header.get('ScanningSequence', '')} {header.get('SequenceVariant', '')}",
-        phase_map=not PHASE_MAPS.isdisjoint(first(_texts, "ImageType", default=())),
+        magnitude=NO_MAGNITUDE.isdisjoint(kinds),
         series_number=first(int, "SeriesNumber", default=0),
         acquisition=first(int, "AcquisitionNumber", "FrameAcquisitionNumber", default=0),
         instance=first(int, "InstanceNumber", default=0),

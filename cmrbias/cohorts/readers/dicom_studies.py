@@ -65,10 +65,10 @@ def find_studies(source: Path, description: str | None = None) -> Found:
             errors.append(error)
             continue
         chosen = [i for i in held if description is None or description in i.description]
-        wanted = [i for i in chosen if not i.phase_map]
+        wanted = [i for i in chosen if i.magnitude]
         notes["DICOM files without an image"] += not held
         notes["images of other series"] += len(held) - len(chosen)
-        notes["phase or velocity maps"] += len(chosen) - len(wanted)
+        notes["images that are no magnitudes (phase, velocity, real, imaginary)"] += len(chosen) - len(wanted)
         images.extend(_with_patient(image, source) for image in wanted)
     if not images and not errors:
         raise CmrbiasError(f"{source}: expected DICOM images, found none; {_counted(notes)}")

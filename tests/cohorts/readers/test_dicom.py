@@ -122,14 +122,13 @@ def test_the_stack_with_the_most_slices_is_the_case_and_the_others_are_listed(di
     assert "left out: 1 single images" in case.notes
 
 
-def test_phase_maps_are_left_out(dicom, tmp_path):
+@pytest.mark.parametrize("kind", [("PHASE MAP", "P"), ("R_FFE", "R"), ("I_FFE", "I"), ("VELOCITY", "P")])
+def test_only_magnitudes_are_taken(dicom, tmp_path, kind):
     dicom.write_cine(tmp_path / "m", slices=2, ImageType=["ORIGINAL", "PRIMARY", "M_FFE", "M", "FFE"])
-    dicom.write_cine(
-        tmp_path / "p", slices=2, add=50, ImageType=["ORIGINAL", "PRIMARY", "PHASE MAP", "P", "FFE"]
-    )
+    dicom.write_cine(tmp_path / "p", slices=2, add=50, ImageType=["ORIGINAL", "PRIMARY", *kind, "FFE"])
     case = dicom.only(tmp_path)
     assert dicom.values(case, "ED") == dicom.expected(2, 0)
-    assert "ignored: 8 phase or velocity maps" in case.notes
+    assert "ignored: 8 images that are no magnitudes (phase, velocity, real, imaginary)" in case.notes
 
 
 def test_an_image_type_of_one_value_is_no_phase_map(dicom, tmp_path):

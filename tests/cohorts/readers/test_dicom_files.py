@@ -63,24 +63,34 @@ def test_padding_is_zero_before_and_after_inversion(dicom, tmp_path):
     np.testing.assert_array_equal(result, [[0, 0], [2100, 3100]])
 
 
-def enhanced(dicom, path: Path, slices: int = 2, phases: int = 3) -> np.ndarray:
-    """Writes an enhanced MR file, frames in scrambled order; returns its pixels (slice, phase, H, W)."""
+def enhanced(
+    dicom, path: Path, slices: int = 2, phases: int = 3, parts: tuple[str, ...] = ("MAGNITUDE",)
+) -> np.ndarray:
+    """Writes an enhanced MR file, frames in scrambled order; returns its pixels (slice, phase, H, W).
+
+    Those of each part lie behind those of the one before it; all but magnitudes are 7.
+    """
     pixels = np.random.default_rng(5).integers(1, 2000, (slices, phases, 6, 8))
     shared, measures, plane = Dataset(), Dataset(), Dataset()
     measures.PixelSpacing, plane.ImageOrientationPatient = [1.25, 1.5], dicom.SHORT_AXIS
     shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = Sequence([measures]), Sequence([plane])
-    own, order = [], [(z, t) for t in reversed(range(phases)) for z in range(slices)]
-    for z, t in order:
-        groups, position, cardiac, values = Dataset(), Dataset(), Dataset(), Dataset()
+    own, order = [], [(p, z, t) for p in parts for t in reversed(range(phases)) for z in range(slices)]
+    for part, z, t in order:
+        groups, position, cardiac, values, kind = (Dataset() for _ in range(5))
         position.ImagePositionPatient = [float(v) for v in 8.0 * z * dicom.NORMAL]
         cardiac.NominalCardiacTriggerDelayTime = 40.0 * t
         values.RescaleSlope, values.RescaleIntercept = 1 + z, t
+        kind.FrameType = ["ORIGINAL", "PRIMARY", "VELOCITY" if part == "PHASE" else "NONE", "NONE"]
+        kind.ComplexImageComponent = part
+        groups.MRImageFrameTypeSequence = Sequence([kind])
         groups.PlanePositionSequence = Sequence([position])
         groups.CardiacSynchronizationSequence = Sequence([cardiac])
         groups.PixelValueTransformationSequence = Sequence([values])
         own.append(groups)
+    frames = [pixels[z, t] if part == "MAGNITUDE" else np.full((6, 8), 7) for part, z, t in order]
     dicom.write(
-        path, np.stack([pixels[z, t] for z, t in order]), SOPClassUID=EnhancedMRImageStorage,
+        path, np.stack(frames), SOPClassUID=EnhancedMRImageStorage, ComplexImageComponent="MIXED",
+        ImageType=["ORIGINAL", "PRIMARY", "MIXED", "NONE"],
         NumberOfFrames=len(order), SharedFunctionalGroupsSequence=Sequence([shared]),
         PerFrameFunctionalGroupsSequence=Sequence(own), ImagePositionPatient=None,
         ImageOrientationPatient=None, PixelSpacing=None,
@@ -97,6 +107,18 @@ def test_an_enhanced_multi_frame_file_is_read_like_single_frames(dicom, tmp_path
     assert case.spacing == (1.25, 1.5)
     assert case.sources == [tmp_path / "enhanced.dcm"]
     assert "phases ordered by TriggerTime" in case.notes
+
+
+@pytest.mark.parametrize("other", ["PHASE", "REAL", "IMAGINARY"])
+@pytest.mark.parametrize("magnitude_first", [True, False])
+def test_of_an_enhanced_file_magnitudes_are_taken(dicom, tmp_path, other, magnitude_first):
+    """Each frame says what it is; the file's own type is MIXED."""
+    parts = ("MAGNITUDE", other) if magnitude_first else (other, "MAGNITUDE")
+    pixels = enhanced(dicom, tmp_path / "enhanced.dcm", parts=parts)
+    case = dicom.only(tmp_path)
+    np.testing.assert_array_equal(case.frames["ED"], pixels[:, 0])
+    np.testing.assert_array_equal(case.frames["ES"], pixels[:, 1])
+    assert "ignored: 6 images that are no magnitudes (phase, velocity, real, imaginary)" in case.notes
 
 
 def test_an_enhanced_file_of_one_frame_is_an_image(dicom, tmp_path):
