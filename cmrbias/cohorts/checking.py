@@ -265,8 +265,10 @@ def _small_splits(cohort: Cohort) -> list[Finding]:
 
 
 def _balance(cohort: Cohort, target: str) -> dict[str, dict[str, int]]:
-    """Returns value -> split -> cases."""
-    pairs = Counter(zip(cohort.column(target).tolist(), cohort.column("split").tolist(), strict=True))
+    """Returns value -> split -> cases; an empty cell counts as what the target says that it stands for."""
+    empty = str(cohort.targets[target].get("missing", ""))
+    cells = (cell or empty for cell in cohort.column(target).tolist())
+    pairs = Counter(zip(cells, cohort.column("split").tolist(), strict=True))
     values, splits = (sorted({pair[i] for pair in pairs}) for i in (0, 1))
     return {value: {split: pairs[value, split] for split in splits} for value in values}
 

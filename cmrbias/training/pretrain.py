@@ -226,11 +226,13 @@ def _label(setup: Setup, frames: Frames) -> np.ndarray | None:
     name = setup.options.label or next(iter(setup.cohort.targets), None)
     if name is None:
         return None
-    codes = frames.codes(name)
-    uncertain = setup.cohort.targets.get(name, {}).get("uncertain")
-    if uncertain is not None:
-        vocabulary = setup.cohort.codes(name)[1]
-        codes = np.where(codes == _position(vocabulary, str(uncertain)), -1, codes)
+    codes, vocabulary = frames.codes(name), frames.values(name)
+    target = setup.cohort.targets.get(name, {})
+    if "missing" in target:  # what an empty cell stands for
+        absent = _position(vocabulary, str(target["missing"]))
+        codes = np.where(codes < 0, absent if absent >= 0 else len(vocabulary), codes)
+    if "uncertain" in target:
+        codes = np.where(codes == _position(vocabulary, str(target["uncertain"])), -1, codes)
     return codes if len(np.unique(codes[codes >= 0])) > 1 else None
 
 

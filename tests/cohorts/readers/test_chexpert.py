@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from cmrbias.cohorts.checking import check
 from cmrbias.cohorts.format import Cohort
 from cmrbias.cohorts.importing import import_cohort
 from cmrbias.cohorts.prepare import PrepareOptions
 from cmrbias.cohorts.readers.chexpert import CheXpertOptions, CheXpertReader
 from cmrbias.errors import CmrbiasError
+from cmrbias.training.frames import Frames
+from cmrbias.training.pretrain import _label
 
 HEADER = "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Edema,Pleural Effusion"
 TRAIN = (
@@ -135,3 +139,14 @@ def test_missing_tables_columns_and_images_are_told(tmp_path: Path) -> None:
     (other / "train" / TRAIN[2][0]).unlink()
     with pytest.raises(CmrbiasError, match=r"train\.csv row 4: .*view2_lateral\.jpg: no such image"):
         imported(other, tmp_path / "out")
+
+
+def test_blank_is_absent_for_the_check_and_for_knn_as_well(tmp_path: Path) -> None:
+    cohort = imported(release(tmp_path), tmp_path / "out")
+    balance = check(cohort).balance["Edema"]  # in training: blank, 0, 0, -1
+    assert {value: splits["train"] for value, splits in balance.items()} == {"-1": 1, "0": 3, "1": 0}
+    setup = SimpleNamespace(cohort=cohort, options=SimpleNamespace(label="Pleural Effusion"))
+    codes = _label(setup, Frames(cohort))  # type: ignore[arg-type]
+    assert codes is not None
+    values = cohort.codes("Pleural Effusion")[1]
+    assert [values[code] for code in codes] == ["0", "1", "1", "0"]  # blank, 1, 1, blank
