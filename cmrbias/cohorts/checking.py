@@ -266,7 +266,8 @@ def _small_splits(cohort: Cohort) -> list[Finding]:
 
 def _balance(cohort: Cohort, target: str) -> dict[str, dict[str, int]]:
     """Returns value -> split -> cases; an empty cell counts as what the target says that it stands for."""
-    empty = str(cohort.targets[target].get("missing", ""))
+    missing = cohort.targets[target].get("missing")
+    empty = "" if missing is None else str(missing)
     cells = (cell or empty for cell in cohort.column(target).tolist())
     pairs = Counter(zip(cells, cohort.column("split").tolist(), strict=True))
     values, splits = (sorted({pair[i] for pair in pairs}) for i in (0, 1))

@@ -228,10 +228,10 @@ def _label(setup: Setup, frames: Frames) -> np.ndarray | None:
         return None
     codes, vocabulary = frames.codes(name), frames.values(name)
     target = setup.cohort.targets.get(name, {})
-    if "missing" in target:  # what an empty cell stands for
+    if target.get("missing") is not None:  # what an empty cell stands for
         absent = _position(vocabulary, str(target["missing"]))
         codes = np.where(codes < 0, absent if absent >= 0 else len(vocabulary), codes)
-    if "uncertain" in target:
+    if target.get("uncertain") is not None:
         codes = np.where(codes == _position(vocabulary, str(target["uncertain"])), -1, codes)
     return codes if len(np.unique(codes[codes >= 0])) > 1 else None
 
